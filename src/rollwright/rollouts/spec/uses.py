@@ -1,0 +1,134 @@
+"""Names of plugins with their options, in every form that documents allow.
+
+After: the registry finds the plugin and validates its options; here they are only kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rollwright.rollouts.spec.part import Name, OneOrMany, Options, Part, Shorthand, expect, refuse
+
+COMPARISONS = "fieldComparisons"
+
+_NAME_FORM = {"type": "string", "minLength": 1, "description": "The plugin, with its defaults."}
+
+
+class Use(Part):
+    """A plugin and its options: ``{use: helm, with: {…}}``."""
+
+    name: Name = Field(validation_alias="use", serialization_alias="use")
+    """The name the plugin is registered under."""
+    options: Options = Field(default={}, validation_alias="with", serialization_alias="with")
+    """Its options."""
+
+
+def _from_name(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"use": value}
+    if not isinstance(value, Mapping | Use):
+        raise expect("the name of a plugin, or {use, with}")
+    return value
+
+
+def _from_source(value: Any) -> Any:
+    if isinstance(value, Use):
+        return value
+    if not isinstance(value, Mapping):
+        raise expect("{path: …}, or {use, with}")
+    if not value:
+        raise refuse("expected 'path', or 'use' and 'with'")
+    return _from_path(value) if "path" in value else value
+
+
+def _from_path(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    path = value["path"]
+    if "use" in value:
+        raise refuse("stands under 'with' where 'use' names a source", "path")
+    if not isinstance(path, str) or not path:
+        raise refuse("expected the path of a folder", "path")
+    if others := sorted(set(value) - {"path"}):
+        raise refuse("unknown field beside 'path'; a source with options is {use, with}", others[0])
+    return {"use": "path", "with": {"path": path}}
+
+
+def _from_check(value: Any) -> Any:
+    """Read ``healthy``, ``{healthy: {}}`` or ``{use: healthy}``."""
+    if not isinstance(value, Mapping):
+        return _from_name(value)
+    if "use" in value or "with" in value:
+        check = value
+    elif len(value) == 1:
+        [(name, options)] = value.items()
+        check = {"use": name, "with": _comparisons(options) if name == COMPARISONS else options}
+        _refuse_odd_options(name, check["with"])
+    else:
+        raise refuse(f"expected one check in each entry; got {', '.join(value) or 'none'}")
+    return {**check, "with": {}} if check.get("with") is None else check
+
+
+def _comparisons(options: Any) -> Any:
+    """Make the object form of the list form; refuse one that compares nothing (DOC-22, DOC-N6)."""
+    expected = {"expectedValues": options} if isinstance(options, list | tuple) else options
+    if not isinstance(expected, Mapping) or not expected.get("expectedValues"):
+        raise refuse("compares nothing; expected a list of comparisons", COMPARISONS)
+    return expected
+
+
+def _refuse_odd_options(name: str, options: Any) -> None:
+    if options is not None and not isinstance(options, Mapping):
+        raise refuse("expected the options of the check, a mapping", name)
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return value
+    if not isinstance(value, str | Mapping | Use):
+        raise expect("a renderer's name, {use, with}, or a list of them")
+    return [value]
+
+
+_CHECK_FORM = {
+    "type": "object",
+    "description": "One check by its name, with its options: {healthy: {}}.",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {
+        COMPARISONS: {
+            "description": "Live fields that must have expected values, all at the same time.",
+            "anyOf": [
+                {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                {
+                    "type": "object",
+                    "required": ["expectedValues"],
+                    "properties": {"expectedValues": {"type": "array", "minItems": 1}},
+                },
+            ],
+        },
+        "healthy": {"description": "The object is Current.", "type": ["object", "null"]},
+    },
+    "additionalProperties": {"type": ["object", "null"]},
+    "not": {"anyOf": [{"required": ["use"]}, {"required": ["with"]}]},
+}
+_PATH_FORM = {
+    "type": "object",
+    "description": "A folder of this machine.",
+    "required": ["path"],
+    "properties": {
+        "path": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The folder, relative to this document.",
+        }
+    },
+    "additionalProperties": False,
+}
+
+Named = Annotated[Use, Shorthand(_from_name, (_NAME_FORM,))]
+"""A plugin by its name, or with options."""
+SourceUse = Annotated[Use, Shorthand(_from_source, (_PATH_FORM,))]
+CheckUse = Annotated[Use, Shorthand(_from_check, (_NAME_FORM, _CHECK_FORM))]
+RendererUses = Annotated[tuple[Named, ...], Field(min_length=1), OneOrMany(_as_list)]
