@@ -1,0 +1,188 @@
+"""Rendered objects and their identity.
+
+Before: ``renderers`` read files and made documents of them.
+After: ``plan`` compares the objects with what is live; ``kube`` sends their bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+
+from rollwright.errors import InvalidManifests, Problem
+
+Body: TypeAlias = Mapping[str, Any]
+"""An object as JSON: what a file holds, what the API server returns. Never changed in place."""
+
+_NETWORK_KINDS = frozenset({"Ingress", "NetworkPolicy"})
+
+
+class ObjectRef(NamedTuple):
+    """The identity of an object in one cluster; no version, so that it survives API upgrades.
+
+    ``group`` is empty for the core API, ``namespace`` for cluster-wide objects. A tuple, because
+    it is hashed and compared some dozens of times for each object of a run.
+    """
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        parts = (self.kind, self.namespace, self.name) if self.namespace else (self.kind, self.name)
+        return "/".join(parts)
+
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        """Group and kind, with the names that old groups have today."""
+        return canonical_group_kind(self.group, self.kind)
+
+    @property
+    def qualified(self) -> str:
+        """Unique over all groups: ``Deployment.apps/shop/web``."""
+        kind = f"{self.kind}.{self.group}" if self.group else self.kind
+        return "/".join(part for part in (kind, self.namespace, self.name) if part)
+
+
+def canonical_group_kind(group: str, kind: str) -> tuple[str, str]:
+    """Return group and kind with the group's name of today (OR-04)."""
+    if group != "extensions":
+        return group, kind
+    return ("networking.k8s.io" if kind in _NETWORK_KINDS else "apps"), kind
+
+
+def group_of(api_version: str) -> str:
+    """Return the group of an ``apiVersion``; empty for the core API."""
+    return api_version.rpartition("/")[0]
+
+
+def ref_of(body: Body) -> ObjectRef:
+    """Return the identity of an object as it stands; an absent namespace is empty."""
+    metadata = body.get("metadata") or {}
+    return ObjectRef(
+        group=group_of(body["apiVersion"]),
+        kind=body["kind"],
+        namespace=metadata.get("namespace") or "",
+        name=metadata.get("name") or "",
+    )
+
+
+def digest_of(value: Any) -> str:
+    """Return ``sha256:…`` over canonical JSON: sorted keys, no spaces, numbers as they are."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return f"sha256:{sha256(text).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a manifest was written: a file of the source with its line, or a template."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One rendered object.
+
+    Attributes:
+        body: The object as it will be sent, already cleaned of what must never be sent.
+        ref: Its identity; the namespace is filled in by ``scope.place``.
+        key: The name that a rollout's step uses for it, such as ``jobs/migrate.yaml``; unique
+            in its set when a source file holds one object.
+        origin: Where it was written.
+    """
+
+    body: Body
+    ref: ObjectRef
+    key: str
+    origin: Origin
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the body."""
+        return digest_of(self.body)
+
+    @property
+    def api_version(self) -> str:
+        """Group and version as written, such as ``apps/v1``."""
+        return str(self.body["apiVersion"])
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The annotations that the manifest sets."""
+        return (self.body.get("metadata") or {}).get("annotations") or {}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that the manifest sets."""
+        return (self.body.get("metadata") or {}).get("labels") or {}
+
+    def with_body(self, body: Body) -> Manifest:
+        """Return the same manifest with another body; the identity follows the body."""
+        return replace(self, body=body, ref=ref_of(body))
+
+
+@dataclass(frozen=True)
+class ManifestSet:
+    """The rendered objects of one rollout, in the order of their source.
+
+    ``source`` is the immutable revision they were rendered from.
+    """
+
+    manifests: tuple[Manifest, ...] = field(default=(), repr=False)
+    source: str = ""
+
+    def __iter__(self) -> Iterator[Manifest]:
+        return iter(self.manifests)
+
+    def __len__(self) -> int:
+        return len(self.manifests)
+
+    @cached_property
+    def _by_ref(self) -> Mapping[ObjectRef, Manifest]:
+        return {manifest.ref: manifest for manifest in self.manifests}
+
+    def by_ref(self) -> Mapping[ObjectRef, Manifest]:
+        """Return the objects by identity."""
+        return self._by_ref
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest over all objects, independent of their order."""
+        return digest_of(sorted(manifest.digest for manifest in self.manifests))
+
+
+def join(sets: Iterable[ManifestSet]) -> ManifestSet:
+    """Join what several renderers gave.
+
+    Raises:
+        InvalidManifests: One identity stands twice; both places are named.
+    """
+    manifests = tuple(manifest for one in sets for manifest in one)
+    refuse_twins(manifests)
+    return ManifestSet(manifests)
+
+
+def refuse_twins(manifests: Iterable[Manifest]) -> None:
+    """Raise ``InvalidManifests`` if two manifests have one identity."""
+    seen: dict[ObjectRef, Manifest] = {}
+    problems = []
+    for manifest in manifests:
+        group, kind = manifest.ref.group_kind
+        identity = ObjectRef(group, kind, manifest.ref.namespace, manifest.ref.name)
+        twin = seen.setdefault(identity, manifest)
+        if twin is not manifest:
+            message = f"{manifest.ref} is declared twice; first at {twin.origin}"
+            problems.append(Problem(where=str(manifest.origin), path="", message=message))
+    if problems:
+        raise InvalidManifests(problems, hint="remove one of the two, or rename it")
