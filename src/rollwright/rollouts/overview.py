@@ -1,0 +1,43 @@
+"""What is live of a rollout, for ``rollwright status``.
+
+Before: the state was loaded and its objects were read and judged.
+After: faces print it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollwright.rollouts.state import RolloutState
+from rollwright.rollouts.status import ObjectStatus, Status, worst
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What is live of one rollout.
+
+    Attributes:
+        rollout, cluster: Which rollout, where.
+        state: What is remembered: revisions, inventory, an interrupted run, a hold.
+        statuses: The verdict on each object of the inventory, worst first.
+        read_at: When.
+        is_running: Whether the run that began last still holds the lock.
+    """
+
+    rollout: str
+    cluster: str
+    state: RolloutState
+    statuses: tuple[ObjectStatus, ...]
+    read_at: datetime
+    is_running: bool = False
+
+    @property
+    def health(self) -> Status:
+        """The worst verdict (HL-06)."""
+        return worst(self.statuses)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a run began, did not end, and is no longer at work."""
+        return self.state.journal is not None and not self.is_running

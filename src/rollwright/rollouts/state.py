@@ -1,0 +1,125 @@
+"""What is remembered about a rollout until its next run.
+
+Before: ``report`` concluded a run.
+After: a store keeps the state; the next ``plan`` reads it.
+
+The inventory is widened before the first write and made exact after the last one, so a crash
+leaves a superset and nothing that was applied is ever forgotten (IN-02).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from rollwright.rollouts.manifest import ObjectRef
+
+FORMAT = 1
+"""Version of the stored form; a newer one is refused, an older one is upgraded on load."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryEntry:
+    """One object that a rollout owns.
+
+    Attributes:
+        ref: The object.
+        api_version: The version it was last applied in; it is read in that version again.
+        uid: Of the object that was applied; empty while only intended.
+        wanted_digest: Of the body that was sent.
+        owned_digest: Of the live fields that our manager owned right after that.
+        resource_version: Right after that; equal means nothing at all has changed.
+        wave: The wave it was applied in, for the order of deletes.
+        why_kept: Why it is still here although nobody wants it (a survivor of a prune).
+    """
+
+    ref: ObjectRef
+    api_version: str
+    uid: str = ""
+    wanted_digest: str = ""
+    owned_digest: str = ""
+    resource_version: str = ""
+    wave: int = 0
+    why_kept: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One run that changed something or tried to.
+
+    ``number`` counts up from 1. ``snapshot`` names the stored set of rendered objects, if kept.
+    """
+
+    number: int
+    source: str
+    digest: str
+    outcome: str
+    actor: str
+    started_at: datetime
+    ended_at: datetime
+    snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """A run that has begun and not yet been closed.
+
+    ``planned`` names what it may write; ``token`` is the fencing token of its lock.
+    """
+
+    run_id: str
+    plan_id: str
+    owner: str
+    token: int
+    started_at: datetime
+    planned: tuple[ObjectRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A rollout is frozen until released, or until its source changes."""
+
+    reason: str
+    actor: str
+    since_at: datetime
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutState:
+    """What is remembered about one rollout in one cluster.
+
+    ``version`` is what the store compares on save; empty before the first save. ``cluster_id``
+    is the UID of the namespace kube-system: a state never serves another cluster.
+    """
+
+    rollout: str
+    cluster_id: str = ""
+    inventory: tuple[InventoryEntry, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    journal: Journal | None = None
+    hold: Hold | None = None
+    token: int = 0
+    version: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def by_ref(self) -> Mapping[ObjectRef, InventoryEntry]:
+        """The inventory by identity."""
+        return {entry.ref: entry for entry in self.inventory}
+
+    @property
+    def last(self) -> Revision | None:
+        """The latest revision, whatever its outcome."""
+        return self.revisions[-1] if self.revisions else None
+
+
+def widen(
+    inventory: Iterable[InventoryEntry], planned: Iterable[InventoryEntry]
+) -> tuple[InventoryEntry, ...]:
+    """Return the union of what was applied and what will be; what was applied keeps its facts."""
+    union = {entry.ref: entry for entry in planned}
+    union.update({entry.ref: entry for entry in inventory})
+    return tuple(union[ref] for ref in sorted(union))
