@@ -1,0 +1,12 @@
+"""Where the outcome of a run is told, one module per sink.
+
+Before: ``report`` concluded a run, and its lock is free again.
+After: somebody knows. A sink that fails never fails a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+BUILTIN: Mapping[str, str] = {}
+"""Plugin name → ``module:class``; imported on use."""

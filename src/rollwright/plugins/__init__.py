@@ -1,0 +1,1 @@
+"""Ports and plugins: ``contracts`` says what each kind is, ``registry`` finds them by name."""

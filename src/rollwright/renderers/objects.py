@@ -1,0 +1,133 @@
+"""From the documents of one text to manifests: what every renderer does at its end.
+
+Lists are opened, empty documents are gone, documents that speak to tools are left out, and
+whatever is no object becomes a ``Problem`` with its line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rollwright.documents import Document, line_of, load_all
+from rollwright.errors import InvalidDocument, InvalidManifests, Problem, RolloutError
+from rollwright.rollouts.body import flatten, identity_problems, sendable
+from rollwright.rollouts.manifest import (
+    Manifest,
+    ManifestSet,
+    Origin,
+    group_of,
+    ref_of,
+    refuse_twins,
+)
+
+MAX_OBJECTS = 20_000
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+class Collector:
+    """Manifests and problems of the texts of one rendering, in their order."""
+
+    def __init__(self) -> None:
+        self._manifests: list[Manifest] = []
+        self._problems: list[Problem] = []
+        self._errors: list[InvalidDocument] = []
+
+    def add(self, text: bytes, name: str) -> None:
+        """Take every object of a text; ``name`` is its path in the source."""
+        try:
+            documents = load_all(text, name=name)
+        except InvalidDocument as error:
+            self._errors.append(error)
+            self._problems.append(_problem_of(error, name))
+            return
+        count = 0
+        for document in documents:
+            for body, line in _objects(document, name):
+                count += 1
+                key = name if count == 1 else f"{name}#{count}"
+                self.add_object(body, key, Origin(file=name, line=line))
+
+    def add_built(self, values: Iterable[Any], origin: Origin) -> None:
+        """Take what an engine built; its lines are not those of any file."""
+        for value in values:
+            for _, body in flatten(value):
+                self.add_object(body, "", origin)
+
+    def add_object(self, body: Any, key: str, origin: Origin) -> None:
+        """Take one object."""
+        problems = identity_problems(body, str(origin))
+        if problems:
+            self._problems += problems
+            return
+        self._manifests.append(
+            Manifest(body=sendable(body), ref=ref_of(body), key=key, origin=origin)
+        )
+        if len(self._manifests) > MAX_OBJECTS:
+            message = f"more than {MAX_OBJECTS:,} objects"
+            raise InvalidManifests([Problem(where=str(origin), path="", message=message)])
+
+    def finish(self, source: str) -> ManifestSet:
+        """Return the set; ``source`` is the revision it was rendered from.
+
+        Raises:
+            InvalidDocument: One text cannot be read, and nothing else is wrong.
+            InvalidManifests: Anything else is wrong; every problem of every text.
+        """
+        error = self._error()
+        if error:
+            raise error
+        refuse_twins(self._manifests)
+        return ManifestSet(tuple(self._manifests), source)
+
+    def _error(self) -> RolloutError | None:
+        if len(self._problems) == len(self._errors) == 1:
+            return self._errors[0]
+        hint = "leave files that hold no objects out, with exclude"
+        is_stranger = any("not a Kubernetes object" in one.message for one in self._problems)
+        if self._problems:
+            return InvalidManifests(self._problems, hint=hint if is_stranger else None)
+        return None
+
+
+def keyed_by_identity(manifests: ManifestSet) -> ManifestSet:
+    """Name objects that no file of their own names: ``Deployment/shop/web``, unique in the set.
+
+    Where two API groups share a kind, both are written with the group.
+    """
+    count = Counter(str(manifest.ref) for manifest in manifests)
+    keyed = tuple(
+        replace(one, key=str(one.ref) if count[str(one.ref)] == 1 else one.ref.qualified)
+        for one in manifests
+    )
+    return replace(manifests, manifests=keyed)
+
+
+def _objects(document: Document, name: str) -> Iterator[tuple[Any, int]]:
+    for path, body in flatten(document.value):
+        if not _speaks_to_tools(body, name):
+            line = (line_of(document, path) if path else None) or document.line
+            yield body, line
+
+
+def _speaks_to_tools(body: Any, name: str) -> bool:
+    """Tell documents that stand beside manifests and are none: rollouts, kustomizations."""
+    if not isinstance(body, Mapping):
+        return False
+    if name.rpartition("/")[2] in KUSTOMIZATION_FILES and "kind" not in body:
+        return True
+    api_version = body.get("apiVersion")
+    group = group_of(api_version) if isinstance(api_version, str) else ""
+    if (group, body.get("kind")) == ("workflow.kubernetes.io", "Rollout"):
+        return True
+    return group in {"rollwright.dev", "kustomize.config.k8s.io"}
+
+
+def _problem_of(error: InvalidDocument, name: str) -> Problem:
+    found = re.match(rf"({re.escape(name)}(?::\d+){{0,2}}): (.*)", error.message, re.DOTALL)
+    where, message = found.groups() if found else (name, error.message)
+    return Problem(where=where, path="", message=message)
