@@ -1,0 +1,325 @@
+"""API requests as values: what is sent for a list, an apply, a delete.
+
+Before: ``cluster`` knows the kind, its plural and its scope.
+After: ``transport`` sends the value and reads the answer.
+Nothing here sends anything; tests compare requests by equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from rollwright.errors import ClusterError
+from rollwright.plugins.contracts import (
+    ApplyRequest,
+    DeleteRequest,
+    ListRequest,
+    PatchRequest,
+    Propagation,
+    ServedKind,
+)
+from rollwright.rollouts.manifest import Body, ObjectRef, ref_of
+
+PAGE_SIZE = 500
+TIMEOUT = timedelta(seconds=60)
+"""For one answer. The API server itself gives up after 60 seconds."""
+
+WATCH_GRACE = timedelta(seconds=15)
+"""How much longer than the server we wait before a silent watch counts as dead."""
+
+MANAGER = "rollwright"
+
+JSON = "application/json"
+APPLY_PATCH = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
+METADATA_ONE = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
+AGGREGATED = ",".join(
+    f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+    for version in ("v2", "v2beta1")
+)
+AGGREGATED_OR_PLAIN = f"{AGGREGATED},{JSON}"
+
+
+class Call(StrEnum):
+    """What a request is, for the count of calls and for messages."""
+
+    DISCOVERY = "discovery"
+    LIST = "list"
+    GET = "get"
+    APPLY = "apply"
+    DRY_RUN = "dry-run"
+    CREATE = "create"
+    REPLACE = "replace"
+    PATCH = "patch"
+    DELETE = "delete"
+    WATCH = "watch"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request to an API server.
+
+    Attributes:
+        path: Percent-encoded, without the server.
+        query: Percent-encoded, without the question mark.
+        is_idempotent: Whether sending it twice is sending it once, so that it may be sent again
+            when nobody knows whether it arrived.
+        is_secret: Whether the object is a Secret, so that no message quotes the answer.
+        subject: What messages call it: the object, or the kind that is listed.
+        etag: What we have already; the server may answer 304.
+    """
+
+    call: Call
+    method: str
+    path: str
+    subject: str
+    query: str = ""
+    accept: str = JSON
+    content_type: str = ""
+    body: bytes | None = None
+    is_idempotent: bool = True
+    is_secret: bool = False
+    timeout: timedelta = TIMEOUT
+    etag: str = ""
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+def list_request(
+    served: ServedKind, wanted: ListRequest, *, token: str = "", page: int = PAGE_SIZE
+) -> Request:
+    """Build a LIST of one page.
+
+    Args:
+        served: The kind, as the server serves it.
+        wanted: What to list. From the watch cache there are no pages.
+        token: ``continue`` of the page before.
+        page: Objects per page; zero asks for all at once.
+    """
+    query = _selectors(wanted)
+    if wanted.is_cached and not token:
+        query["resourceVersion"] = "0"
+    elif page:
+        query["limit"] = str(page)
+    if token:
+        query["continue"] = token
+    return Request(
+        call=Call.LIST,
+        method="GET",
+        path=collection_path(served, wanted.namespace),
+        query=urlencode(query),
+        accept=METADATA_LIST if wanted.metadata_only else JSON,
+        subject=_subject(served, wanted),
+        is_secret=_is_secret(served),
+    )
+
+
+def watch_request(
+    served: ServedKind, wanted: ListRequest, *, resource_version: str, seconds: int
+) -> Request:
+    """Build a WATCH that the server ends by itself after some seconds."""
+    query = _selectors(wanted)
+    query |= {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": resource_version,
+        "timeoutSeconds": str(seconds),
+    }
+    return Request(
+        call=Call.WATCH,
+        method="GET",
+        path=collection_path(served, wanted.namespace),
+        query=urlencode(query),
+        accept=METADATA_ONE if wanted.metadata_only else JSON,
+        subject=_subject(served, wanted),
+        is_secret=_is_secret(served),
+        timeout=timedelta(seconds=seconds) + WATCH_GRACE,
+    )
+
+
+def get_request(served: ServedKind, ref: ObjectRef) -> Request:
+    """Build a GET of one object."""
+    return Request(
+        call=Call.GET,
+        method="GET",
+        path=object_path(served, ref),
+        subject=str(ref),
+        is_secret=_is_secret(ref),
+    )
+
+
+def apply_request(served: ServedKind, wanted: ApplyRequest) -> Request:
+    """Build a server-side apply; preconditions stand in the body (AP-15)."""
+    body = wanted.body
+    if wanted.uid or wanted.resource_version:
+        body = _with_preconditions(body, wanted.uid, wanted.resource_version)
+    return Request(
+        call=Call.DRY_RUN if wanted.is_dry_run else Call.APPLY,
+        method="PATCH",
+        path=object_path(served, wanted.ref),
+        query=_apply_query(wanted.manager, wanted.force, wanted.is_dry_run),
+        content_type=APPLY_PATCH,
+        body=orjson.dumps(body),
+        subject=str(wanted.ref),
+        is_secret=_is_secret(wanted.ref),
+    )
+
+
+def create_request(served: ServedKind, body: Body) -> Request:
+    """Build a POST of one object; ``generateName`` will do for a name."""
+    ref = ref_of(body)
+    shown = str(ref) if ref.name else f"{ref}{(body.get('metadata') or {}).get('generateName', '')}"
+    return Request(
+        call=Call.CREATE,
+        method="POST",
+        path=collection_path(served, ref.namespace),
+        query=_write_query(MANAGER),
+        content_type=JSON,
+        body=orjson.dumps(body),
+        subject=shown,
+        is_idempotent=False,
+        is_secret=_is_secret(ref),
+    )
+
+
+def replace_request(served: ServedKind, body: Body) -> Request:
+    """Build a PUT of one object."""
+    ref = ref_of(body)
+    return Request(
+        call=Call.REPLACE,
+        method="PUT",
+        path=object_path(served, ref),
+        query=_write_query(MANAGER),
+        content_type=JSON,
+        body=orjson.dumps(body),
+        subject=str(ref),
+        is_idempotent=False,
+        is_secret=_is_secret(ref),
+    )
+
+
+def patch_request(served: ServedKind, wanted: PatchRequest) -> Request:
+    """Build a JSON patch; its ``test`` operations would fail the second time."""
+    return Request(
+        call=Call.PATCH,
+        method="PATCH",
+        path=object_path(served, wanted.ref),
+        query=_write_query(wanted.manager),
+        content_type=JSON_PATCH,
+        body=orjson.dumps(wanted.operations),
+        subject=str(wanted.ref),
+        is_idempotent=False,
+        is_secret=_is_secret(wanted.ref),
+    )
+
+
+def delete_request(served: ServedKind, wanted: DeleteRequest) -> Request:
+    """Build a DELETE. Without a UID a second one could meet the object's successor."""
+    options: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": Propagation(wanted.propagation).value,
+    }
+    preconditions = _preconditions(wanted.uid, wanted.resource_version)
+    if preconditions:
+        options["preconditions"] = preconditions
+    if wanted.is_dry_run:
+        options["dryRun"] = ["All"]
+    return Request(
+        call=Call.DELETE,
+        method="DELETE",
+        path=object_path(served, wanted.ref),
+        content_type=JSON,
+        body=orjson.dumps(options),
+        subject=str(wanted.ref),
+        is_idempotent=bool(wanted.uid) or wanted.is_dry_run,
+        is_secret=_is_secret(wanted.ref),
+    )
+
+
+def discovery_request(path: str, *, etag: str = "", accept: str = AGGREGATED_OR_PLAIN) -> Request:
+    """Build a read of ``/api``, ``/apis`` or of one group and version below them."""
+    return Request(
+        call=Call.DISCOVERY, method="GET", path=path, subject=path, accept=accept, etag=etag
+    )
+
+
+def other_request(path: str) -> Request:
+    """Build a GET of something that is no object, such as ``/version``."""
+    return Request(call=Call.OTHER, method="GET", path=path, subject=path)
+
+
+def collection_path(served: ServedKind, namespace: str = "") -> str:
+    """Return the path of all objects of a kind, in one namespace or in all."""
+    group = f"apis/{served.group}" if served.group else "api"
+    scope = f"namespaces/{_segment(namespace)}/" if namespace and served.is_namespaced else ""
+    return f"/{group}/{served.version}/{scope}{served.plural}"
+
+
+def object_path(served: ServedKind, ref: ObjectRef) -> str:
+    """Return the path of one object.
+
+    Raises:
+        ClusterError: A namespaced object without a namespace, or a name that would lead elsewhere.
+    """
+    if served.is_namespaced and not ref.namespace:
+        raise ClusterError(f"{ref}: no namespace", status=422, reason="Invalid")
+    return f"{collection_path(served, ref.namespace)}/{_segment(ref.name)}"
+
+
+def _segment(name: str) -> str:
+    # NB: the API server decodes the path before it splits it: "web%2Fstatus" is a subresource.
+    if name in {"", ".", ".."} or "/" in name or "%" in name:
+        message = f"name {name!r} cannot stand in a path"
+        raise ClusterError(message, status=422, reason="Invalid")
+    return quote(name, safe="")
+
+
+def _selectors(wanted: ListRequest) -> dict[str, str]:
+    pairs = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}
+    return {key: value for key, value in pairs.items() if value}
+
+
+def _subject(served: ServedKind, wanted: ListRequest) -> str:
+    kind = f"{served.kind}.{served.group}" if served.group else served.kind
+    is_scoped = wanted.namespace and served.is_namespaced
+    return f"{kind} in namespace {wanted.namespace!r}" if is_scoped else kind
+
+
+def _with_preconditions(body: Body, uid: str, resource_version: str) -> Body:
+    metadata: Mapping[str, Any] = body.get("metadata") or {}
+    return {**body, "metadata": {**metadata, **_preconditions(uid, resource_version)}}
+
+
+def _preconditions(uid: str, resource_version: str) -> dict[str, str]:
+    pairs = {"uid": uid, "resourceVersion": resource_version}
+    return {key: value for key, value in pairs.items() if value}
+
+
+@lru_cache(maxsize=64)
+def _apply_query(manager: str, force: bool, is_dry_run: bool) -> str:  # noqa: FBT001  (cache key)
+    query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+    if is_dry_run:
+        query["dryRun"] = "All"
+    return urlencode(query)
+
+
+def _write_query(manager: str) -> str:
+    return urlencode({"fieldManager": manager, "fieldValidation": "Strict"})
+
+
+def _is_secret(one: ObjectRef | ServedKind) -> bool:
+    return one.kind == "Secret" and not one.group

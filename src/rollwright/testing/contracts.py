@@ -1,0 +1,18 @@
+"""What every store and every lock must do, as test classes to subclass.
+
+A plugin's author gives a fixture and inherits the tests::
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self, tmp_path):
+            return MyStore(path=tmp_path)
+
+The tests are coroutines: pytest-asyncio runs them (``asyncio_mode = "auto"``).
+"""
+
+from __future__ import annotations
+
+from rollwright.testing.lock_contract import LockContract
+from rollwright.testing.store_contract import StoreContract
+
+__all__ = ["LockContract", "StoreContract"]
