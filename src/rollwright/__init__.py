@@ -1,0 +1,73 @@
+"""Rollwright: declarative rollouts for Kubernetes.
+
+Everything public is named here and loaded when it is first used: importing this package costs
+nothing. ``library`` has the functions; docs for each say what it raises.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rollwright.engine.documents import LoadedRollout
+    from rollwright.engine.site import Site, open_site
+    from rollwright.errors import RolloutError
+    from rollwright.library import load, plan, render, rollout, status
+    from rollwright.rollouts.manifest import ManifestSet, ObjectRef
+    from rollwright.rollouts.overview import Overview
+    from rollwright.rollouts.plan import Plan
+    from rollwright.rollouts.report import Outcome, Report
+    from rollwright.rollouts.status import Status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LoadedRollout",
+    "ManifestSet",
+    "ObjectRef",
+    "Outcome",
+    "Overview",
+    "Plan",
+    "Report",
+    "RolloutError",
+    "Site",
+    "Status",
+    "load",
+    "open_site",
+    "plan",
+    "render",
+    "rollout",
+    "status",
+]
+
+_PLACES = {
+    "LoadedRollout": "engine.documents",
+    "ManifestSet": "rollouts.manifest",
+    "ObjectRef": "rollouts.manifest",
+    "Outcome": "rollouts.report",
+    "Overview": "rollouts.overview",
+    "Plan": "rollouts.plan",
+    "Report": "rollouts.report",
+    "RolloutError": "errors",
+    "Site": "engine.site",
+    "Status": "rollouts.status",
+    "load": "library",
+    "open_site": "engine.site",
+    "plan": "library",
+    "render": "library",
+    "rollout": "library",
+    "status": "library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'rollwright' has no attribute {name!r}")
+    value = getattr(import_module(f"rollwright.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__"})

@@ -1,0 +1,186 @@
+"""Carrying out one step: the graph inside it, many requests at a time.
+
+Before: the journal is open and names everything that may be written.
+After: the results go into the report and into the inventory.
+
+A change starts as soon as everything it waits for is applied and Current. When one fails, what
+depends on it is skipped and nothing new is started; what is under way runs to its own verdict
+(OR-90, OR-101). One task per change is only bookkeeping: the cluster port bounds how many
+requests are in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from rollwright.engine import objects
+from rollwright.engine.progress import Applied, ChangeEnded, StepBegan, StepEnded
+from rollwright.engine.run import Run
+from rollwright.engine.waiter import Subject, Waited
+from rollwright.errors import LockLost, RolloutError
+from rollwright.rollouts.live import LiveObject
+from rollwright.rollouts.manifest import ObjectRef
+from rollwright.rollouts.plan import Change, Operation, Step, Wave
+from rollwright.rollouts.premises import is_crd
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, step_outcome
+
+_GOOD = Outcome.SUCCEEDED
+
+
+async def execute_wave(run: Run, wave: Wave) -> tuple[StepResult, ...]:
+    """Carry out the steps of a wave, one after another as their ``needs`` say."""
+    results: list[StepResult] = []
+    for step in wave.steps:
+        if any(result.outcome is not _GOOD for result in results):
+            break
+        results.append(await execute_step(run, step))
+    return tuple(results)
+
+
+async def execute_step(run: Run, step: Step) -> StepResult:
+    """Carry out one step.
+
+    Raises:
+        LockLost: Our lease may be gone; requests in flight have ended.
+    """
+    run.tell(StepBegan(step))
+    started_at = run.now()
+    graph = _Graph(run=run, step=step)
+    changes = await graph.carry_out()
+    result = StepResult(
+        step=step.name,
+        outcome=step_outcome(changes),
+        changes=changes,
+        started_at=started_at,
+        ended_at=run.now(),
+    )
+    run.tell(StepEnded(result))
+    return result
+
+
+@dataclass(kw_only=True)
+class _Graph:
+    """The changes of one step while they are carried out."""
+
+    run: Run
+    step: Step
+    ready: dict[ObjectRef, asyncio.Future[bool]] = field(default_factory=dict)
+    """Whether dependants may start: true once Current, or once a health rule unblocks them."""
+    gates: dict[str, asyncio.Task[ObjectRef | None]] = field(default_factory=dict)
+    has_failed: bool = False
+    was_cancelled: bool = False
+
+    async def carry_out(self) -> tuple[ChangeResult, ...]:
+        loop = asyncio.get_running_loop()
+        self.ready = {change.ref: loop.create_future() for change in self.step.changes}
+        self.gates = {
+            gate.id: asyncio.create_task(self._first_bad(gate.members)) for gate in self.step.gates
+        }
+        self.run.observer.expect((one.api_version, one.ref) for one in self.step.changes)
+        tasks = [asyncio.create_task(self._carry(change)) for change in self.step.changes]
+        try:
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            for gate in self.gates.values():
+                gate.cancel()
+            await asyncio.gather(*self.gates.values(), return_exceptions=True)
+        errors = [one for one in outcomes if isinstance(one, BaseException)]
+        if errors:
+            raise errors[0]
+        return tuple(one for one in outcomes if isinstance(one, ChangeResult))
+
+    async def _carry(self, change: Change) -> ChangeResult:
+        result = objects.begun(change, self.run.now())
+        try:
+            result = await self._when_ready(change, result)
+        except LockLost as error:
+            self.run.stop.set()
+            result = replace(result, outcome=Outcome.CANCELLED, message=error.message)
+            raise
+        except RolloutError as error:
+            result = objects.failed(result, error)
+        except BaseException:
+            # Whoever waits for this change must not wait for ever.
+            result = replace(result, outcome=Outcome.CANCELLED, message="the run broke off")
+            raise
+        finally:
+            result = replace(result, ended_at=self.run.now())
+            self.has_failed |= result.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
+            self.was_cancelled |= result.outcome is Outcome.CANCELLED
+            _settle(self.ready[change.ref], is_good=result.outcome is _GOOD)
+            self.run.tell(ChangeEnded(result))
+        return result
+
+    async def _when_ready(self, change: Change, result: ChangeResult) -> ChangeResult:
+        cause = await self._blocked_by(change)
+        if cause is not None and not self.was_cancelled:
+            message = f"because {cause} did not succeed"
+            return replace(result, outcome=Outcome.SKIPPED, message=message)
+        if self.run.stop.is_set() or self.was_cancelled:
+            return replace(result, outcome=Outcome.CANCELLED, message="the run was cancelled")
+        if self.has_failed:
+            message = "another object failed first"
+            return replace(result, outcome=Outcome.NOT_STARTED, message=message)
+        result = replace(result, started_at=self.run.now())
+        if change.operation is Operation.PRUNE:
+            return await objects.prune(self.run, change, result)
+        return await self._apply(change, result)
+
+    async def _blocked_by(self, change: Change) -> ObjectRef | None:
+        """Wait for everything the change needs; return what did not succeed."""
+        if bad := await self._first_bad(edge.ref for edge in change.needs):
+            return bad
+        for gate in change.gates:
+            if bad := await asyncio.shield(self.gates[gate]):
+                return bad
+        return None
+
+    async def _first_bad(self, refs: Iterable[ObjectRef]) -> ObjectRef | None:
+        bad = None
+        for ref in refs:
+            is_good = await self.ready[ref] if ref in self.ready else True
+            if not is_good and bad is None:
+                bad = ref
+        return bad
+
+    async def _apply(self, change: Change, result: ChangeResult) -> ChangeResult:
+        live: LiveObject | None = None
+        if change.writes:
+            with self.run.observer.writing():
+                written = await objects.write(self.run, change)
+            if isinstance(written, Waited):
+                return objects.ended(result, written)
+            live = written
+            self.run.tell(Applied(change))
+            result = objects.with_facts(result, live)
+        else:
+            result = objects.kept_facts(result, change)
+            if change.is_settled:
+                return result
+        return await self._wait(change, result, live)
+
+    async def _wait(
+        self, change: Change, result: ChangeResult, live: LiveObject | None
+    ) -> ChangeResult:
+        subject = Subject(
+            ref=change.ref,
+            api_version=change.api_version,
+            applied_at=self.run.now(),
+            manifest=change.wanted,
+            live=live,
+            unblock=lambda: _settle(self.ready[change.ref], is_good=True),
+        )
+        waited = await self.run.observer.wait(subject, self.run.stop)
+        is_new_kind = change.wanted is not None and is_crd(change.wanted.body)
+        if waited.outcome is _GOOD and is_new_kind and change.wanted is not None:
+            await self.run.cluster.establish(change.wanted.body)
+        if live is not None and waited.live is not None:
+            result = objects.with_later_version(result, live, waited.live)
+        return objects.ended(result, waited)
+
+
+def _settle(future: asyncio.Future[bool], *, is_good: bool) -> None:
+    if not future.done():
+        future.set_result(is_good)

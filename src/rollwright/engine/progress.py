@@ -1,0 +1,95 @@
+"""What a run tells while it goes on, for a live view or plain lines.
+
+The walk and the executor tell; whoever started the run listens. Listeners are plain functions
+that must not wait.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rollwright.rollouts.plan import Change, Plan, Step
+from rollwright.rollouts.report import ChangeResult, StepResult
+from rollwright.rollouts.status import ObjectStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StageBegan:
+    """A stage of the walk began, such as ``render`` or ``forecast``."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan is made."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegan:
+    """A step began."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object was written; it may not yet be Current."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object that is waited for has a new verdict."""
+
+    status: ObjectStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEnded:
+    """A change has its result."""
+
+    result: ChangeResult
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step has its result."""
+
+    result: StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know."""
+
+    text: str
+
+
+Progress: TypeAlias = (
+    StageBegan | Planned | StepBegan | Applied | Seen | ChangeEnded | StepEnded | Note
+)
+Listener: TypeAlias = Callable[[Progress], None]
+
+
+def ignore(_progress: Progress) -> None:
+    """Listen to nothing."""
+
+
+def careful(listener: Listener) -> Listener:
+    """Return the listener such that its mistakes are warnings: they never break a run."""
+
+    def tell(progress: Progress) -> None:
+        try:
+            listener(progress)
+        except Exception as error:  # noqa: BLE001  (whatever a listener does, the run goes on)
+            what = f"{type(progress).__name__}: {type(error).__name__}: {error}"
+            warnings.warn(f"a listener failed at {what}", RuntimeWarning, stacklevel=2)
+
+    return tell

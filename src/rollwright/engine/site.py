@@ -1,0 +1,236 @@
+"""One installation at work: names of ``site.toml`` become ports.
+
+Before: ``load_site`` and ``load_rollout`` read the files.
+After: the stages ask for a cluster, a store, a lock, a plugin.
+
+Ports are made when they are first asked for, so that rendering needs no cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from rollwright.engine.documents import LoadedRollout, merged_values
+from rollwright.engine.progress import Listener, careful, ignore
+from rollwright.engine.site_file import ClusterEntry, LoadedSite, find_site, load_site
+from rollwright.errors import NotFound
+from rollwright.plugins.contracts import Cluster, Lock, LockOwner, LockService, StateStore
+from rollwright.plugins.registry import GROUPS, Registry
+from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.trigger import Trigger
+
+LOCK_WAIT = timedelta(minutes=5)
+"""How long a run waits for another run of the same rollout."""
+
+
+def actor_here() -> str:
+    """Return who runs this process, as ``person@host``."""
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):
+        person = str(os.getuid())
+    return f"{person}@{socket.gethostname()}"
+
+
+class Site:
+    """One installation, as one run uses it.
+
+    Attributes:
+        registry: Where plugins come from.
+        base: The folder that relative paths of the rollout start from.
+        stop: Set to end the run after the write in flight.
+        lock_wait: How long to wait for another run; ``None`` waits for ever.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedSite,
+        *,
+        rollout: LoadedRollout | None = None,
+        tell: Listener = ignore,
+        lock_wait: timedelta | None = LOCK_WAIT,
+    ) -> None:
+        self.loaded = loaded
+        self.rollout = rollout
+        self.base = rollout.base if rollout else loaded.root
+        self.registry = _registry(loaded)
+        self._tell = careful(tell)
+        self.stop = asyncio.Event()
+        self.lock_wait = lock_wait
+        self._clusters: dict[str, asyncio.Task[Cluster]] = {}
+        self._bound: dict[tuple[str, str], Any] = {}
+
+    @property
+    def tell(self) -> Listener:
+        """Who listens to progress; a listener that fails does not break a run."""
+        return self._tell
+
+    @tell.setter
+    def tell(self, listener: Listener) -> None:
+        self._tell = careful(listener)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    def use_cluster(self, cluster: Cluster, name: str = "") -> None:
+        """Use a cluster that is connected already, under a name of the documents."""
+
+        async def given() -> Cluster:
+            return cluster
+
+        self._clusters[name] = asyncio.ensure_future(given())
+
+    def use_store(self, store: StateStore, cluster: str = "") -> None:
+        """Use a store that is made already."""
+        self._bound["stores", cluster] = store
+
+    def use_locks(self, locks: LockService, cluster: str = "") -> None:
+        """Use a lock service that is made already."""
+        self._bound["locks", cluster] = locks
+
+    def values(self, spec: RolloutSpec) -> Mapping[str, Any]:
+        """Return the merged values that the rollout's ``config`` declares."""
+        if not spec.config or self.rollout is None:
+            return {}
+        return merged_values(self.rollout)
+
+    async def cluster(self, spec: RolloutSpec) -> Cluster:
+        """Return the rollout's target, connected.
+
+        Raises:
+            NotFound: site.toml names no such cluster, or the kubeconfig has no such context.
+            Unreachable: It does not answer, or there are no credentials.
+        """
+        return await self.cluster_named(spec.target.cluster)
+
+    async def cluster_named(self, name: str) -> Cluster:
+        """Return a cluster by its name in site.toml; empty for the current context."""
+        if name not in self._clusters:
+            self._clusters[name] = asyncio.ensure_future(self._connect(name))
+        try:
+            return await asyncio.shield(self._clusters[name])
+        except BaseException:
+            if self._clusters[name].done():
+                del self._clusters[name]
+            raise
+
+    async def _connect(self, name: str) -> Cluster:
+        from rollwright.kube import connect  # noqa: PLC0415  (render needs no cluster)
+
+        entry = self._entry(name)
+        return await connect(
+            kubeconfig=self._kubeconfig(entry),
+            context=entry.context or "",
+            impersonate=entry.impersonate or "",
+            name=name,
+            qps=entry.qps or 0.0,
+        )
+
+    def _kubeconfig(self, entry: ClusterEntry) -> Path | None:
+        if entry.sandbox:
+            return _sandbox_kubeconfig("default" if entry.sandbox is True else entry.sandbox)
+        if not entry.kubeconfig:
+            return None
+        return self.loaded.root / Path(entry.kubeconfig).expanduser()
+
+    def _entry(self, name: str) -> ClusterEntry:
+        clusters = self.loaded.file.clusters
+        if name in clusters:
+            return clusters[name]
+        if name:
+            known = ", ".join(sorted(clusters)) or "none"
+            raise NotFound(
+                f"no cluster {name!r} in {self.loaded.path or 'site.toml'}; known: {known}",
+                hint=f"declare [clusters.{name}], or leave spec.target.cluster out"
+                " for the current kubeconfig context",
+            )
+        return ClusterEntry()
+
+    async def store(self, spec: RolloutSpec) -> StateStore:
+        """Return the store of the rollout's target."""
+        bound: StateStore = await self._bind("stores", spec.target.cluster)
+        return bound
+
+    async def locks(self, spec: RolloutSpec) -> LockService:
+        """Return the lock service of the rollout's target."""
+        bound: LockService = await self._bind("locks", spec.target.cluster)
+        return bound
+
+    async def _bind(self, group: str, cluster: str) -> Any:
+        if (group, cluster) not in self._bound:
+            table = self.loaded.file.stores if group == "stores" else self.loaded.file.locks
+            use = table["default"]
+            plugin = self.registry.build(group, use.name, use.options)
+            target = await self.cluster_named(cluster)
+            bound = plugin.bind(target)
+            self._bound.setdefault((group, cluster), bound)
+        return self._bound[group, cluster]
+
+    @asynccontextmanager
+    async def lock(self, spec: RolloutSpec, trigger: Trigger) -> AsyncIterator[Lock]:
+        """Hold the rollout's lock; one run of a rollout in a cluster at a time.
+
+        Raises:
+            LockHeld: Another run still has it.
+        """
+        locks = await self.locks(spec)
+        owner = LockOwner(
+            id=uuid4().hex[:12],
+            actor=trigger.actor,
+            operation=f"rollout ({trigger.kind})",
+            host=socket.gethostname(),
+        )
+        async with locks.hold(spec.name, owner=owner, wait=self.lock_wait) as lock:
+            yield lock
+
+    async def calls(self, spec: RolloutSpec) -> Mapping[str, int]:
+        """Return the API requests sent to the rollout's target so far."""
+        return dict((await self.cluster(spec)).calls)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        tasks = tuple(self._clusters.values())
+        self._clusters.clear()
+        for task in tasks:
+            task.cancel()
+        for cluster in await asyncio.gather(*tasks, return_exceptions=True):
+            if not isinstance(cluster, BaseException):
+                await cluster.close()
+
+
+def open_site(rollout: LoadedRollout | None = None, *, start: Path | None = None) -> Site:
+    """Return the site that a rollout's file belongs to, with its defaults if there is none.
+
+    Raises:
+        InvalidSpec: site.toml or a ``ROLLWRIGHT_…`` variable is wrong.
+    """
+    place = start or (rollout.base if rollout else Path.cwd())
+    return Site(load_site(find_site(place), start=place), rollout=rollout)
+
+
+def _sandbox_kubeconfig(name: str) -> Path:
+    from rollwright import sandbox  # noqa: PLC0415  (only for targets that are sandboxes)
+
+    return sandbox.kubeconfig(name)
+
+
+def _registry(loaded: LoadedSite) -> Registry:
+    plugins = loaded.file.plugins
+    return Registry(
+        allow=plugins.allow,
+        site=loaded.root,
+        files={group: dict(table) for group in GROUPS if (table := getattr(plugins, group, None))},
+        where=str(loaded.path or "site.toml"),
+    )

@@ -1,0 +1,315 @@
+"""The stages of a run, as plain functions.
+
+``walk`` calls them in order. ``DIRECT`` holds them as they are; ``rollwright.tasks.TASKS`` holds
+the same functions wrapped as Prefect tasks. A caller may replace one: a terminal asks in
+``approve``, ``--no-dry-run`` leaves ``forecast`` out.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from rollwright.engine.execute import execute_wave
+from rollwright.engine.forecast import forecast as ask_server
+from rollwright.engine.observe import Observer, options_of
+from rollwright.engine.progress import Note, Planned, StageBegan
+from rollwright.engine.read import read_live as read_cluster
+from rollwright.engine.rendering import render_set
+from rollwright.engine.run import Run, utc_now
+from rollwright.engine.site import Site
+from rollwright.engine.statuses import with_contexts
+from rollwright.errors import GuardRefused, Refused, RolloutError, StateConflict
+from rollwright.plugins.contracts import Checkout, Cluster, FetchRequest, Lock
+from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
+from rollwright.rollouts.live import LiveSet
+from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.plan import Forecast, Guard, Plan, Wave
+from rollwright.rollouts.premises import (
+    check_not_emptied,
+    check_premises,
+    check_supported,
+    find_moved,
+)
+from rollwright.rollouts.prune import ALLOW_PRUNE
+from rollwright.rollouts.report import Report, StepResult
+from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.state import Journal, RolloutState
+from rollwright.rollouts.trigger import Trigger
+
+VERIFIED_AFTER = timedelta(seconds=2)
+"""A plan older than this is compared with the cluster again before the first write."""
+
+PRUNE_GUARDS = frozenset({"PR-02", "PR-03"})
+"""What ``--allow-prune`` waives, and nothing else."""
+
+
+async def fetch(site: Site, spec: RolloutSpec, trigger: Trigger) -> Checkout:
+    """Return the source's tree at an immutable revision."""
+    site.tell(StageBegan("fetch"))
+    check_supported(spec)
+    source = site.registry.build("sources", spec.source.name, spec.source.options)
+    checkout: Checkout = await source.fetch(FetchRequest(base=site.base, revision=trigger.revision))
+    return checkout
+
+
+async def render(
+    site: Site, spec: RolloutSpec, checkout: Checkout, trigger: Trigger
+) -> ManifestSet:
+    """Return the objects: rendered, transformed, validated, placed and labelled."""
+    del trigger
+    site.tell(StageBegan("render"))
+
+    async def ask_scopes() -> Mapping[tuple[str, str], bool]:
+        discovery = await (await site.cluster(spec)).discover()
+        return {(one.group, one.kind): one.is_namespaced for one in discovery.kinds.values()}
+
+    return await render_set(site, spec, checkout, ask_scopes)
+
+
+async def load_state(site: Site, spec: RolloutSpec) -> RolloutState | None:
+    """Return what is remembered of the rollout.
+
+    Raises:
+        Refused: The state belongs to another cluster.
+    """
+    site.tell(StageBegan("state"))
+    state = await (await site.store(spec)).load(spec.name)
+    if state is not None and state.journal is not None:
+        site.tell(Note(await _unfinished(site, spec, state.journal)))
+    return state
+
+
+async def _unfinished(site: Site, spec: RolloutSpec, journal: Journal) -> str:
+    """Say of an open journal whether its run may still be at work."""
+    began = journal.started_at.isoformat(timespec="seconds")
+    run = f"run {journal.run_id} of {journal.owner}, begun {began},"
+    try:
+        held = await (await site.locks(spec)).list()
+    except RolloutError:
+        held = ()
+    mine = [one for one in held if (one.key, one.token) == (spec.name, journal.token)]
+    if not mine:
+        return f"{run} was interrupted"
+    until = mine[0].expires_at
+    if until is None or until > datetime.now(UTC):
+        return f"{run} still holds the lock"
+    return (
+        f"{run} was interrupted; its lock ran out at {until.isoformat(timespec='seconds')}, and is"
+        " watched for a moment before it is taken over"
+    )
+
+
+async def read_live(
+    site: Site, spec: RolloutSpec, wanted: ManifestSet, state: RolloutState | None
+) -> LiveSet:
+    """Return the live objects, and refuse what no plan can be made for."""
+    site.tell(StageBegan("read"))
+    check_not_emptied(spec, wanted, state)
+    cluster = await site.cluster(spec)
+    live = await read_cluster(cluster, spec.name, wanted, state)
+    live = await with_contexts(cluster, live, options_of(spec))
+    if state is not None and state.cluster_id and state.cluster_id != live.cluster_id:
+        raise Refused(
+            f"{spec.name}: the state is of cluster {state.cluster_id}, and"
+            f" {cluster.name!r} is {live.cluster_id}",
+            hint="check the target, or use another store for this cluster",
+        )
+    discovery = await cluster.discover()
+    check_premises(spec, wanted, live, discovery.kinds.keys())
+    return live
+
+
+async def forecast(
+    site: Site, spec: RolloutSpec, manifests: tuple[Manifest, ...]
+) -> Mapping[ObjectRef, Forecast]:
+    """Return the server's answer to a dry run of each object."""
+    site.tell(StageBegan("forecast"))
+    return await ask_server(await site.cluster(spec), manifests)
+
+
+async def no_forecast(
+    site: Site, spec: RolloutSpec, manifests: tuple[Manifest, ...]
+) -> Mapping[ObjectRef, Forecast]:
+    """Ask nothing: updates go unpredicted and mistakes show while writing."""
+    del spec, manifests
+    site.tell(Note("no dry run was made: mistakes show only while writing"))
+    return {}
+
+
+async def show(site: Site, plan: Plan) -> None:
+    """Tell that the plan is made."""
+    site.tell(Planned(plan))
+
+
+async def approve(
+    site: Site, spec: RolloutSpec, plan: Plan, *, waived: frozenset[str] = frozenset()
+) -> None:
+    """Return if the plan may be carried out.
+
+    Args:
+        site: The installation.
+        spec: What was declared.
+        plan: What would happen.
+        waived: Ids of guards that somebody allowed to be breached.
+
+    Raises:
+        Refused: The rollout is suspended, or asks for an approval that nobody can give here.
+        GuardRefused: A guard is breached.
+    """
+    del site
+    if spec.suspend:
+        raise Refused(f"{spec.name} is suspended", hint="set spec.suspend: false to run it")
+    refuse_breached(tuple(guard for guard in plan.breached if guard.id not in waived))
+    if why := approval_reason(spec, plan):
+        raise Refused(
+            f"{spec.name}: needs an approval ({why})",
+            hint="run it on a terminal, or say --yes to approve this plan",
+        )
+
+
+def refuse_breached(breached: tuple[Guard, ...]) -> None:
+    """Raise ``GuardRefused`` if any guard is breached."""
+    if not breached:
+        return
+    prunes = [guard for guard in breached if guard.id in PRUNE_GUARDS]
+    raise GuardRefused(
+        "; ".join(guard.message for guard in breached),
+        hint=f"look at the plan; {ALLOW_PRUNE} lets it pass" if prunes else None,
+    )
+
+
+def approval_reason(spec: RolloutSpec, plan: Plan) -> str:
+    """Return why somebody has to agree to the plan; empty if nobody has to."""
+    has_prunes = any(change.operation == "prune" for change in plan.changes)
+    has_conflicts = any(change.conflicts for change in plan.changes)
+    policy = spec.approval.value
+    if policy == "always" or (policy == "onPrune" and has_prunes):
+        return f"approval: {policy}"
+    return f"approval: {policy}" if policy == "onConflict" and has_conflicts else ""
+
+
+async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, lock: Lock) -> Run:
+    """Open the journal and widen the inventory, before any object is written.
+
+    Raises:
+        Refused: The state moved on since the plan was made.
+    """
+    site.tell(StageBegan("begin"))
+    store, cluster = await site.store(spec), await site.cluster(spec)
+    state = await store.load(spec.name)
+    if (state.version if state else "") != plan.state_version:
+        raise Refused(
+            f"{spec.name}: another run changed the state since the plan was made",
+            hint="make a new plan",
+        )
+    if state is not None and state.token > lock.token:
+        raise Refused(
+            f"{spec.name}: a run with a later lock ({state.token}) wrote the state; ours is"
+            f" {lock.token}",
+            hint="make a new plan; see `rollwright locks` for who is at work",
+        )
+    await _refuse_moved(cluster, plan, state)
+    if state is not None and state.journal is not None:
+        # Whoever opened it would hold the lock that is ours now.
+        site.tell(Note(f"run {state.journal.run_id} was interrupted; this one goes on from there"))
+    run_id = uuid.uuid4().hex[:12]
+    journal = Journal(
+        run_id=run_id,
+        plan_id=plan.id,
+        owner=trigger.actor,
+        token=lock.token,
+        started_at=datetime.now(UTC),
+        planned=tuple(change.ref for change in plan.changes if change.writes),
+    )
+    lock.check()
+    saved = await store.save(open_run(state, plan, journal), after=plan.state_version)
+    observer = Observer(cluster, spec, tell=site.tell)
+    observer.expect((change.api_version, change.ref) for change in plan.changes)
+    return Run(
+        id=run_id, spec=spec, plan=plan, state=saved, lock=lock, cluster=cluster, store=store,
+        observer=observer, tell=site.tell, now=utc_now,
+    )  # fmt: skip
+
+
+async def _refuse_moved(cluster: Cluster, plan: Plan, state: RolloutState | None) -> None:
+    """Look again at what is going to be written, if the plan has grown old meanwhile.
+
+    A plan is carried out at once when nobody had to be asked or waited for: reading everything
+    a second time would find nothing, and cost as much as the first.
+    """
+    if datetime.now(UTC) - plan.made_at < VERIFIED_AFTER:
+        return
+    wanted = ManifestSet(tuple(change.wanted for change in plan.changes if change.wanted))
+    moved = find_moved(plan, await read_cluster(cluster, plan.rollout, wanted, state))
+    if moved:
+        raise Refused(
+            f"{plan.rollout}: the cluster is not as it was when the plan was made:"
+            f" {'; '.join(moved)}",
+            hint="make a new plan",
+        )
+
+
+async def execute(site: Site, run: Run, wave: Wave) -> tuple[StepResult, ...]:
+    """Carry out one wave."""
+    del site
+    return await execute_wave(run, wave)
+
+
+async def finish(site: Site, run: Run, report: Report) -> Report:
+    """Save the exact inventory and close the journal.
+
+    Raises:
+        StateConflict: Somebody else saved the state although we hold the lock.
+        LockLost: Our lease may be gone; the journal stays open for the next run.
+    """
+    site.tell(StageBegan("finish"))
+    run.lock.check()
+    ended_at = run.now()
+    number = next_number(run.state)
+    state = close_run(run.state, report, retain=run.spec.retain.revisions, ended_at=ended_at)
+    try:
+        await run.store.save(state, after=run.state.version)
+    except StateConflict as error:
+        error.hint = "another run wrote the state: look at `rollwright status`"
+        raise
+    calls = run.cluster.calls
+    return replace(report, ended_at=ended_at, revision=number, calls=dict(calls))
+
+
+async def tell(site: Site, report: Report) -> Report:
+    """Tell the feedback sinks; their failure never fails a run."""
+    del site
+    return report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages as ``walk`` calls them."""
+
+    fetch: Callable[[Site, RolloutSpec, Trigger], Awaitable[Checkout]] = fetch
+    render: Callable[[Site, RolloutSpec, Checkout, Trigger], Awaitable[ManifestSet]] = render
+    load_state: Callable[[Site, RolloutSpec], Awaitable[RolloutState | None]] = load_state
+    read_live: Callable[
+        [Site, RolloutSpec, ManifestSet, RolloutState | None], Awaitable[LiveSet]
+    ] = read_live
+    forecast: Callable[
+        [Site, RolloutSpec, tuple[Manifest, ...]], Awaitable[Mapping[ObjectRef, Forecast]]
+    ] = forecast
+    show: Callable[[Site, Plan], Awaitable[None]] = show
+    approve: Callable[[Site, RolloutSpec, Plan], Awaitable[None]] = approve
+    begin: Callable[[Site, RolloutSpec, Plan, Trigger, Lock], Awaitable[Run]] = begin
+    execute: Callable[[Site, Run, Wave], Awaitable[tuple[StepResult, ...]]] = execute
+    finish: Callable[[Site, Run, Report], Awaitable[Report]] = finish
+    tell: Callable[[Site, Report], Awaitable[Report]] = tell
+
+    def allowing_prune(self) -> Stages:
+        """Return the stages with the guards on the number of deletes waived."""
+        return replace(self, approve=partial(approve, waived=PRUNE_GUARDS))
+
+
+DIRECT = Stages()
+"""The stages as plain functions: no Prefect."""
