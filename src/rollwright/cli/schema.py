@@ -1,0 +1,58 @@
+"""``rollwright schema``: what documents may look like, for editors and programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from rollwright.cli.options import COMMON, Common
+from rollwright.cli.output import write_document, write_table
+from rollwright.errors import NotFound
+
+_WRITTEN_BY_PEOPLE = {
+    "Rollout": "a declared rollout: rollout.yaml",
+    "Site": "an installation: site.toml",
+}
+_READ_BY_PROGRAMS = {
+    "Plan": "what plan -o json prints",
+    "Report": "what rollout -o json and delete -o json print",
+    "Status": "what status NAME -o json prints",
+}
+
+
+def schema(
+    kind: str = "",
+    /,
+    *,
+    output: Annotated[Literal["json", "yaml"], Parameter(name=["--output", "-o"])] = "json",
+    common: Common = COMMON,
+) -> None:
+    """Print the JSON Schema of a kind of document.
+
+    Parameters
+    ----------
+    kind
+        Rollout, Site, Plan, Report or Status; without it, list them.
+    output
+        How the schema is printed.
+    """
+    del common
+    if kind:
+        write_document(_schema_of(kind), output)
+        return
+    known = {**_WRITTEN_BY_PEOPLE, **_READ_BY_PROGRAMS}
+    write_table(("KIND", "WHAT"), list(known.items()))
+
+
+def _schema_of(kind: str) -> dict[str, Any]:
+    from rollwright.engine.documents import schema_of
+    from rollwright.rollouts.machine_forms import FORMS, machine_schema
+
+    machine = {name.lower(): name for name in FORMS}
+    if kind.lower() in machine:
+        return machine_schema(machine[kind.lower()])
+    if kind.lower() not in {name.lower() for name in _WRITTEN_BY_PEOPLE}:
+        known = ", ".join([*_WRITTEN_BY_PEOPLE, *_READ_BY_PROGRAMS])
+        raise NotFound(f"no schema of kind {kind!r}; known: {known}")
+    return schema_of(kind)

@@ -1,0 +1,133 @@
+"""``rollwright status``: what is live, and how healthy it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rollwright.cli.options import COMMON, Common, Output
+from rollwright.cli.output import (
+    is_terminal,
+    printable,
+    write_document,
+    write_lines,
+    write_table,
+)
+from rollwright.errors import RolloutError, Unreachable
+
+if TYPE_CHECKING:
+    from rollwright.engine.documents import LoadedRollout
+    from rollwright.engine.site import Site
+    from rollwright.rollouts.overview import Overview
+
+_EVERY = timedelta(seconds=2)
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def status(
+    name: str = "",
+    /,
+    *,
+    watch: bool = False,
+    output: Output = "text",
+    common: Common = COMMON,
+) -> None:
+    """Show what is live, and how healthy it is.
+
+    Parameters
+    ----------
+    name
+        A rollout, or its file; without it, all rollouts of the cluster.
+    watch
+        Show it again every two seconds, until Ctrl-C.
+    output
+        How it is printed.
+    """
+    try:
+        asyncio.run(_show(name, common, output, is_watching=watch))
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+
+
+async def _show(name: str, common: Common, output: Output, *, is_watching: bool) -> None:
+    from rollwright.cli.session import cluster_of, opened
+
+    loaded = _file_named(name, common)
+    async with opened(common, loaded) as site:
+        cluster = loaded.spec.target.cluster if loaded else cluster_of(site, common, name)
+        while True:
+            found = await _look(site, loaded.spec.name if loaded else name, cluster)
+            if is_watching and is_terminal(sys.stdout):
+                sys.stdout.write("\x1b[H\x1b[2J")
+            _print(found, output, is_one=bool(name))
+            if not is_watching:
+                return
+            await asyncio.sleep(_EVERY.total_seconds())
+
+
+def _file_named(name: str, common: Common) -> LoadedRollout | None:
+    """Read the rollout if a file or folder was named rather than a rollout."""
+    from rollwright.cli.session import load
+    from rollwright.engine.documents import FILE_NAMES
+
+    path = Path(name)
+    is_file = name.endswith(_SUFFIXES) or "/" in name
+    is_folder = bool(name) and any((path / one).is_file() for one in FILE_NAMES)
+    return load(path, common) if is_file or is_folder else None
+
+
+async def _look(site: Site, name: str, cluster: str) -> list[Overview]:
+    from rollwright.engine import operations
+
+    if name:
+        return [await operations.status(site, name, cluster=cluster)]
+    names = await operations.names(site, cluster=cluster)
+    looks = (operations.status(site, one, cluster=cluster) for one in names)
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    for one, look in zip(names, found, strict=True):
+        # One rollout whose state is damaged must not hide the others.
+        if isinstance(look, RolloutError) and not isinstance(look, Unreachable):
+            sys.stderr.write(printable(f"Warning: {one}: {look.message}\n"))
+        elif isinstance(look, BaseException):
+            raise look
+    return [one for one in found if not isinstance(one, BaseException)]
+
+
+def _print(found: list[Overview], output: Output, *, is_one: bool) -> None:
+    from rollwright.rollouts.describe import describe_status, health_tone
+    from rollwright.rollouts.machine import list_form, status_form
+
+    if output != "text":
+        forms: list[Any] = [status_form(one) for one in found]
+        write_document(forms[0] if is_one else list_form("StatusList", forms), output)
+    elif is_one:
+        write_lines(describe_status(found[0]))
+    elif found:
+        rows = [_row(one) for one in found]
+        headers = ("NAME", "HEALTH", "OBJECTS", "REVISION", "OUTCOME", "WHEN", "WHO", "NOTE")
+        write_table(headers, rows, [health_tone(one.health) for one in found])
+    else:
+        sys.stdout.write("no rollouts yet\n")
+
+
+def _row(one: Overview) -> tuple[str, ...]:
+    last = one.state.last
+    current = sum(1 for status in one.statuses if status.is_current)
+    notes = [
+        *(["interrupted"] if one.is_interrupted else []),
+        *(["held"] if one.state.hold else []),
+    ]
+    return (
+        one.rollout,
+        str(one.health),
+        f"{current}/{len(one.statuses)}",
+        str(last.number) if last else "-",
+        last.outcome if last else "-",
+        f"{last.ended_at:%Y-%m-%d %H:%M:%SZ}" if last else "-",
+        last.actor if last else "-",
+        ", ".join(notes),
+    )
