@@ -17,6 +17,7 @@ import pytest
 from rollwright.flows.server import BATCHES, QUIET
 
 TIMEOUT = timedelta(seconds=30)
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def is_loopback(address) -> bool:
@@ -113,7 +114,8 @@ class Record:
             return await self.ask("/task_runs/filter", flow_runs=ids(flow_run_id))
 
         def have_ended(runs) -> bool:
-            is_over = all(run["state_type"] in {"COMPLETED", "FAILED"} for run in runs)
+            # the row of a run is written before that of its state
+            is_over = all(run["state"] and run["state"]["type"] in ENDED for run in runs)
             return len(runs) >= count and is_over
 
         return await eventually(ask, have_ended)
