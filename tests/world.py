@@ -74,7 +74,8 @@ def a_set(*bodies, rollout="shop", source="path@sha256:1") -> ManifestSet:
 def a_live_set(*bodies, **facts) -> LiveSet:
     objects = {live.ref: live for live in map(live_object, bodies)}
     return LiveSet(
-        objects=objects, **{"read_at": NOW, "cluster": "c", "cluster_id": CLUSTER_ID, **facts}
+        objects=objects,
+        **{"read_at": NOW, "cluster": "c", "cluster_id": CLUSTER_ID, "salt": CLUSTER_ID, **facts},
     )
 
 

@@ -123,6 +123,7 @@ class LiveSet:
         unreadable: Objects of the inventory that cannot be read now, with the reason.
         strays: Objects that carry the rollout's label, and that it neither wants nor remembers.
         contexts: What else a verdict needs to know, for the objects where it matters.
+        salt: Key of the installation, for digests that stand for values of Secrets.
     """
 
     objects: Mapping[ObjectRef, LiveObject]
@@ -136,6 +137,7 @@ class LiveSet:
     unreadable: Mapping[ObjectRef, str] = field(default_factory=dict)
     strays: tuple[ObjectRef, ...] = ()
     contexts: Mapping[ObjectRef, Any] = field(default_factory=dict)
+    salt: str = field(default="", repr=False)
 
     def __iter__(self) -> Iterator[LiveObject]:
         return iter(self.objects.values())

@@ -162,7 +162,7 @@ def _fate(
 ) -> Change:
     ref = manifest.ref
     found = live.get(ref)
-    change = decide(manifest, found, entry, expected.get(ref), salt=live.cluster_id)
+    change = decide(manifest, found, entry, expected.get(ref), salt=live.salt)
     if found is None:
         unread = live.unreadable.get(ref)
         why = f"cannot be read now: {unread}" if unread else change.why

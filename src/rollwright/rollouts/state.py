@@ -10,7 +10,7 @@ leaves a superset and nothing that was applied is ever forgotten (IN-02).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -49,7 +49,17 @@ class InventoryEntry:
 class Revision:
     """One run that changed something or tried to.
 
-    ``number`` counts up from 1. ``snapshot`` names the stored set of rendered objects, if kept.
+    Attributes:
+        number: Counts up from 1.
+        source: Immutable revision of the source.
+        digest: Of the rendered set.
+        outcome: How the run ended.
+        actor: Who asked for it.
+        snapshot: Names the stored set of rendered objects; empty if none is kept.
+        plan_id: The plan that was carried out.
+        kind: What set the run off: ``manual``, ``rollback``, …
+        rolled_back_to: The revision that this run went back to; zero if it did not.
+        message: First line of the report.
     """
 
     number: int
@@ -60,6 +70,10 @@ class Revision:
     started_at: datetime
     ended_at: datetime
     snapshot: str = ""
+    plan_id: str = ""
+    kind: str = ""
+    rolled_back_to: int = 0
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +93,41 @@ class Journal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A rollout is frozen until released, or until its source changes."""
+    """A rollout is frozen until released, or until its source changes (RB-05, RB-07).
+
+    Attributes:
+        reason: Why, for people.
+        actor: Who holds it.
+        since_at: Since when.
+        source: The source's revision that is not to be applied; empty when nothing is.
+        bad_digest: Of the rendered set that is not to be applied; empty when nothing is. The hold
+            ends by itself when the source renders to anything else.
+        revision: The revision that is held.
+    """
 
     reason: str
     actor: str
     since_at: datetime
     source: str = ""
+    bad_digest: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Something that somebody did beside the runs: a lock taken over, a hold, a release.
+
+    ``kind`` is ``takeover``, ``break``, ``hold``, ``release`` or ``forget``.
+    """
+
+    at: datetime
+    kind: str
+    actor: str
+    message: str
+
+
+AUDIT_KEPT = 50
+"""How many audit entries a state keeps, the latest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +144,7 @@ class RolloutState:
     revisions: tuple[Revision, ...] = ()
     journal: Journal | None = None
     hold: Hold | None = None
+    audit: tuple[AuditEntry, ...] = ()
     token: int = 0
     version: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +153,10 @@ class RolloutState:
     def by_ref(self) -> Mapping[ObjectRef, InventoryEntry]:
         """The inventory by identity."""
         return {entry.ref: entry for entry in self.inventory}
+
+    def audited(self, entry: AuditEntry) -> RolloutState:
+        """Return the state with one more audit entry; the oldest go."""
+        return replace(self, audit=(*self.audit, entry)[-AUDIT_KEPT:])
 
     @property
     def last(self) -> Revision | None:

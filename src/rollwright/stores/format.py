@@ -153,6 +153,7 @@ def in_utc(state: RolloutState, where: str = "") -> RolloutState:
         ),
         journal=journal and replace(journal, started_at=journal.started_at.astimezone(UTC)),
         hold=hold and replace(hold, since_at=hold.since_at.astimezone(UTC)),
+        audit=tuple(replace(one, at=one.at.astimezone(UTC)) for one in state.audit),
     )
 
 
@@ -164,6 +165,7 @@ def _instants(state: RolloutState) -> Iterator[datetime]:
         yield state.journal.started_at
     if state.hold:
         yield state.hold.since_at
+    yield from (entry.at for entry in state.audit)
 
 
 def snapshots_of(state: RolloutState) -> frozenset[str]:

@@ -1,0 +1,84 @@
+"""The full rendered set of one revision as bytes, to go back to it or to look at it later.
+
+Before: a run succeeded, and ``close_run`` records its revision.
+After: ``history``, ``diff``, ``rollback`` and ``drift`` read the set again.
+
+The bytes hold the values of Secrets, so they are kept only where the store protects them. A store
+names them by their digest; ``salt`` stands in them, so that the name cannot be guessed back into
+a value. Equal sets with equal salts give equal bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from rollwright.errors import InvalidDocument
+from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
+
+KIND = "RolloutSnapshot"
+FORMAT = 1
+LIMIT_BYTES = 256 * 1024 * 1024
+"""A snapshot that unpacks to more is damaged or made to hurt."""
+
+
+class _Object(msgspec.Struct, frozen=True, kw_only=True):
+    body: dict[str, Any]
+    key: str
+    file: str
+    line: int = 0
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    format: int
+    salt: str
+    source: str
+    objects: list[_Object]
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(_Document)
+
+
+def encode_snapshot(wanted: ManifestSet, *, salt: str) -> bytes:
+    """Return the set as compressed bytes; the same bytes for the same set and salt."""
+    objects = [
+        _Object(body=dict(one.body), key=one.key, file=one.origin.file, line=one.origin.line)
+        for one in sorted(wanted, key=lambda one: one.ref)
+    ]
+    document = _Document(kind=KIND, format=FORMAT, salt=salt, source=wanted.source, objects=objects)
+    return zlib.compress(_ENCODER.encode(document), level=6)
+
+
+def decode_snapshot(data: bytes, *, where: str) -> ManifestSet:
+    """Return the set that ``encode_snapshot`` packed.
+
+    Args:
+        data: The bytes.
+        where: What a message calls their place.
+
+    Raises:
+        InvalidDocument: They are damaged, too large, or of a newer format.
+    """
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(data, LIMIT_BYTES)
+        if not unpacker.eof:
+            raise InvalidDocument(f"{where}: the snapshot is cut off or too large")
+        document = _DECODER.decode(text)
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidDocument(f"{where}: the snapshot is damaged: {error}") from error
+    if (document.kind, document.format) != (KIND, FORMAT):
+        raise InvalidDocument(
+            f"{where}: {document.kind!r} of format {document.format}, expected {KIND!r} of {FORMAT}",
+            hint="a newer Rollwright kept it; upgrade",
+        )
+    return ManifestSet(tuple(map(_manifest, document.objects)), document.source)
+
+
+def _manifest(one: _Object) -> Manifest:
+    origin = Origin(file=one.file, line=one.line)
+    return Manifest(body=one.body, ref=ref_of(one.body), key=one.key, origin=origin)
