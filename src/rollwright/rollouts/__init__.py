@@ -14,6 +14,8 @@ stands where, in the order of a run:
 ``prune``      what left the set and may go; ``guards`` may refuse
 ``planning``   makes the ``plan`` of all of it; ``removal`` that of taking a rollout away
 ``report``     what became of it; ``bookkeeping`` makes the next ``state`` of it
+``drift``      what is no longer as it was left; ``drift_fields`` compares, ``holders`` says who
 ``overview``   what is live; ``describe`` puts values into words, ``machine`` into JSON,
                ``graph`` and ``drawing`` into pictures
+``timeline``   when what happened in the last runs; ``container_logs`` is what may be shown of logs
 """

@@ -26,6 +26,9 @@ SERVER_OWNED = frozenset(
 )
 """Keys of ``metadata`` that only the server may write (AP-03, AP-20)."""
 
+HOOK_ANNOTATIONS = ("rollwright.dev/hook", "argocd.argoproj.io/hook", "helm.sh/hook")
+"""What makes an object a hook, ours first; the first that is there counts."""
+
 _MAPS = frozenset({"annotations", "labels"})
 
 _POD_SPECS: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -225,11 +228,18 @@ def _kind_problem(value: Any) -> str | None:
 def _name_problem(metadata: Mapping[str, Any]) -> str | None:
     name = metadata.get("name")
     if name is None and metadata.get("generateName") is not None:
+        if _is_hook(metadata):
+            return _text_problem(metadata["generateName"])  # it is named when it runs (HK-08)
         return "missing; objects with generateName cannot be applied, give it a name"
     problem = _text_problem(name)
     if problem or _is_segment(str(name)):
         return problem
     return f"not a name: {excerpt(str(name), 60)!r}; '/', '%', '.' and '..' cannot stand in a path"
+
+
+def _is_hook(metadata: Mapping[str, Any]) -> bool:
+    annotations = metadata.get("annotations")
+    return isinstance(annotations, Mapping) and any(one in annotations for one in HOOK_ANNOTATIONS)
 
 
 def _namespace_problem(value: Any) -> str | None:

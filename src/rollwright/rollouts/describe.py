@@ -9,19 +9,30 @@ Values of Secrets are not here: ``diff`` already replaced them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import unified_diff
-from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from rollwright.rollouts.diff import ABSENT, FieldChange
+from rollwright.rollouts import lines
+from rollwright.rollouts.blast import DATA_LOST, summed_up
+from rollwright.rollouts.describe_steps import (
+    failure_lines,
+    step_lines,
+    step_result_lines,
+    undo_lines,
+)
+from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
+from rollwright.rollouts.field_reasons import MIGRATION, SERVER
+from rollwright.rollouts.marks import describe_removal
 from rollwright.rollouts.overview import Overview
-from rollwright.rollouts.plan import Change, Guard, Operation, Plan, Prediction, Wave
+from rollwright.rollouts.plan import STAYS, Change, Guard, Operation, Plan, Prediction, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
 from rollwright.rollouts.status import ObjectStatus, Status
+
+Line = lines.Line
+Tone = lines.Tone
 
 VALUE_LENGTH = 72
 """Characters of a value that a line may show."""
@@ -29,33 +40,10 @@ VALUE_LENGTH = 72
 FIELDS_SHOWN = 20
 """Fields of one object that are shown."""
 
+NOTES_REPEATED = 2
+"""At so many objects a note is repeated; at more it is told once."""
+
 _TEXT_LINES_SHOWN = 16
-
-
-class Tone(StrEnum):
-    """What a line is about; a terminal makes a color of it."""
-
-    TITLE = "title"
-    ADDED = "added"
-    CHANGED = "changed"
-    REMOVED = "removed"
-    QUIET = "quiet"
-    GOOD = "good"
-    BAD = "bad"
-    WARNING = "warning"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line, indented by ``depth`` steps."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
-    depth: int = 0
-
-    def __str__(self) -> str:
-        return "  " * self.depth + self.text
 
 
 _MARKS = {
@@ -89,25 +77,59 @@ def describe_plan(plan: Plan) -> tuple[Line, ...]:
 
 def _plan_lines(plan: Plan) -> Iterator[Line]:
     where = f" on {plan.cluster}" if plan.cluster else ""
-    yield Line(f"plan for {plan.rollout}{where}: {summary(plan)}", Tone.TITLE)
+    yield Line(f"plan for {plan.rollout}{where}{_back(plan)}: {summary(plan)}", Tone.TITLE)
     yield Line(f"source {short(plan.source)}   plan {short(plan.id)}", Tone.QUIET, 1)
+    yield from _risk_lines(plan)
     for guard in plan.guards:
-        if guard.is_breached:
+        if guard.is_breached or (guard.limit == STAYS and guard.message):
             yield _guard_line(guard)
+    common = _common_notes(plan)
     for wave in plan.waves:
-        yield from _wave_lines(wave)
+        yield from _wave_lines(wave, common)
+    yield from failure_lines(plan)
+    yield from undo_lines(plan)
+    for effect in plan.blast:
+        tone = Tone.BAD if effect.is_data_lost or effect.is_unknown else Tone.WARNING
+        yield Line(f"{effect.rule} {effect}", tone)
+    yield from _closing_lines(plan, common)
+
+
+def _closing_lines(plan: Plan, common: Mapping[str, int]) -> Iterator[Line]:
+    """Say what stays, what is forgotten, and what else a reviewer must know."""
     for ref, why in sorted(plan.kept.items()):
         yield Line(f"stays: {ref} ({why})", Tone.WARNING)
     for ref, why in sorted(plan.forgotten.items()):
         yield Line(f"dropped from the inventory: {ref} ({why})", Tone.QUIET)
+    for note, count in common.items():
+        yield Line(f"note: {count} objects: {note}", Tone.QUIET)
     for note in plan.notes:
         yield Line(f"note: {note}", Tone.QUIET)
+
+
+def _common_notes(plan: Plan) -> Mapping[str, int]:
+    """Return the notes that stand at so many objects that they are told once, with the number."""
+    counts = Counter(note for change in plan.changes if change.writes for note in change.notes)
+    return {note: count for note, count in counts.items() if count > NOTES_REPEATED}
+
+
+def _risk_lines(plan: Plan) -> Iterator[Line]:
+    """Say first what a reviewer must not miss (PL-43)."""
+    for words in summed_up(plan):
+        is_loss = words.startswith(DATA_LOST)
+        yield Line(words, Tone.BAD if is_loss else Tone.REMOVED, 1)
+    if count := sum(one.writes and one.prediction is Prediction.NONE for one in plan.changes):
+        noun = "object" if count == 1 else "objects"
+        yield Line(f"{count} {noun} cannot be predicted", Tone.WARNING, 1)
+
+
+def _back(plan: Plan) -> str:
+    return f" (rollback to revision {plan.rollback.revision})" if plan.rollback else ""
 
 
 def _guard_line(guard: Guard) -> Line:
     if guard.waived_by:
         return Line(f"{guard.message}; allowed by {guard.waived_by}", Tone.WARNING)
-    return Line(guard.message, Tone.BAD)
+    return Line(guard.message, Tone.BAD if guard.is_breached else Tone.WARNING)
 
 
 def summary(plan: Plan) -> str:
@@ -120,22 +142,27 @@ def summary(plan: Plan) -> str:
     unchanged = counts[Operation.KEEP] - waits
     if unchanged:
         parts.append(f"{unchanged} unchanged")
+    if hooks := sum(step.hook is not None for step in plan.steps):
+        parts.append(f"{hooks} hook{'' if hooks == 1 else 's'} to run")
     return ", ".join(parts) or "nothing"
 
 
-def _wave_lines(wave: Wave) -> Iterator[Line]:
+def _wave_lines(wave: Wave, common: Collection[str] = ()) -> Iterator[Line]:
+    if any(step.group for step in wave.steps):
+        yield from step_lines(wave, lambda change: _change_lines(change, common))
+        return
     changes = [change for step in wave.steps for change in step.changes]
     shown = [change for change in changes if change.writes or not change.is_settled]
     if not shown:
         return
     yield Line(f"{wave.name}:", Tone.TITLE)
     for change in shown:
-        yield from _change_lines(change)
+        yield from _change_lines(change, common)
     if rest := len(changes) - len(shown):
         yield Line(f"= {rest} unchanged", Tone.QUIET, 1)
 
 
-def _change_lines(change: Change) -> Iterator[Line]:
+def _change_lines(change: Change, common: Collection[str] = ()) -> Iterator[Line]:
     mark, tone = _MARKS[change.operation]
     why = change.why
     if not change.writes and change.status is not None:
@@ -143,29 +170,61 @@ def _change_lines(change: Change) -> Iterator[Line]:
         why = f"is {change.status.status}: {change.status.message or change.status.reason}"
     yield Line(f"{mark} {change.ref}  {why}", tone, 1)
     for field in change.fields[:FIELDS_SHOWN]:
-        yield from _field_lines(field)
+        yield from field_lines(field)
     if (more := len(change.fields) - FIELDS_SHOWN) > 0:
         yield Line(f"… and {more} more fields", Tone.QUIET, 3)
-    for conflict in change.conflicts:
-        yield Line(f"takes {conflict.path} from {conflict.manager}", Tone.WARNING, 3)
+    yield from (_conflict_line(conflict) for conflict in change.conflicts)
     for note in change.notes:
-        yield Line(f"note: {note}", Tone.QUIET, 3)
+        if note not in common:
+            yield Line(f"note: {note}", Tone.QUIET, 3)
     if change.writes and change.prediction is Prediction.NONE:
         yield Line("not predicted", Tone.WARNING, 3)
 
 
-def _field_lines(field: FieldChange) -> Iterator[Line]:
+_RULED = {
+    "take": "takes {path} from {owner}",
+    "leave": "leaves {path} to {owner}",
+    "adopt": "adopts {path} as {owner} has it",
+    "fail": "may not take {path} from {owner}",
+}
+
+
+def _conflict_line(conflict: Conflict) -> Line:
+    owner = conflict.manager
+    owner += f" ({conflict.subresource})" if conflict.subresource else ""
+    owner += f", since {conflict.since:%Y-%m-%d %H:%M:%SZ}" if conflict.since else ""
+    text = _RULED.get(conflict.action, _RULED["take"]).format(path=conflict.path, owner=owner)
+    if conflict.theirs is not ABSENT and conflict.ours is not ABSENT:
+        text += f": theirs {shown(conflict.theirs)}, ours {shown(conflict.ours)}"
+    if conflict.action == "take" and conflict.is_person:
+        return Line(f"note: {text}", Tone.QUIET, 3)
+    return Line(text, Tone.BAD if conflict.action == "fail" else Tone.WARNING, 3)
+
+
+def field_lines(field: FieldChange) -> Iterator[Line]:
+    """Yield one field that differs: before and after, a text line by line."""
     old, new = field.old, field.new
     is_text = isinstance(old, str) and isinstance(new, str) and "\n" in old + new
     if is_text:
         yield Line(f"{field.path}:", Tone.PLAIN, 3)
         yield from _text_lines(old, new)
     elif old is ABSENT:
-        yield Line(f"+ {field.path}: {shown(new)}", Tone.ADDED, 3)
+        yield Line(f"+ {field.path}: {shown(new)}{_by(field)}", Tone.ADDED, 3)
     elif new is ABSENT:
-        yield Line(f"- {field.path}: {shown(old)}", Tone.REMOVED, 3)
+        yield Line(f"- {field.path}: {shown(old)}{_by(field)}", Tone.REMOVED, 3)
     else:
-        yield Line(f"{field.path}: {shown(old)} → {shown(new)}", Tone.PLAIN, 3)
+        yield Line(f"{field.path}: {shown(old)} → {shown(new)}{_by(field)}", Tone.PLAIN, 3)
+
+
+_BY = {
+    SERVER: "  (by the server: a default, or admission)",
+    MIGRATION: "  (taken over, and not declared)",
+}
+
+
+def _by(field: FieldChange) -> str:
+    """Say of what nobody declared whose doing it is (PL-42)."""
+    return _BY.get(field.by, "")
 
 
 def _text_lines(old: str, new: str) -> Iterator[Line]:
@@ -199,8 +258,9 @@ def _report_lines(report: Report) -> Iterator[Line]:
     seconds = (report.ended_at - report.started_at).total_seconds()
     where = f" on {report.cluster}" if report.cluster else ""
     tone = Tone.GOOD if report.outcome is Outcome.SUCCEEDED else Tone.BAD
-    title = f"{report.rollout}{where} {report.outcome}: {report.message}"
+    title = f"{report.rollout}{where}{_back(report.plan)} {report.outcome}: {report.message}"
     yield Line(title, tone)
+    yield from step_result_lines(report)
     for failure in report.failures:
         yield from _failure_lines(failure)
     yield from _skipped_lines(report.changes)
@@ -210,6 +270,8 @@ def _report_lines(report: Report) -> Iterator[Line]:
     yield Line(f"{number}{counts(report)} in {seconds:.1f} s", Tone.QUIET, 1)
     if report.calls:
         yield Line(f"API requests: {_calls(report)}", Tone.QUIET, 1)
+    if report.rollback is not None:
+        yield from _report_lines(report.rollback)
 
 
 def counts(report: Report) -> str:
@@ -221,7 +283,9 @@ def counts(report: Report) -> str:
     kept = done[Operation.KEEP]
     if not report.results:
         kept = sum(1 for change in report.plan.changes if not change.writes)
-    return ", ".join([*parts, *([f"{kept} unchanged"] if kept else [])]) or "nothing done"
+    counted = ", ".join([*parts, *([f"{kept} unchanged"] if kept else [])])
+    # What was written and did not become well is begun, not undone.
+    return counted or ("nothing finished" if report.results else "nothing done")
 
 
 def _calls(report: Report) -> str:
@@ -284,12 +348,27 @@ def _memory_lines(overview: Overview) -> Iterator[Line]:
         words = f"run {journal.run_id} of {journal.owner}, begun {began},"
         now = "is at work" if overview.is_running else "did not end; roll out again to resume"
         yield Line(f"{words} {now}", Tone.WARNING, 1)
+    yield from _taken_lines(overview)
+    if removal := state.removal:
+        yield Line(describe_removal(removal), Tone.BAD, 1)
     if hold := state.hold:
         since = f"{hold.since_at:%Y-%m-%d %H:%M:%SZ}"
-        yield Line(f"held by {hold.actor} since {since}: {hold.reason}", Tone.WARNING, 1)
+        at = f" at revision {hold.revision}" if hold.revision else ""
+        yield Line(f"held{at} by {hold.actor} since {since}: {hold.reason}", Tone.WARNING, 1)
+        if hold.source:
+            words = (
+                "until released" if hold.is_total else f"not to be applied: {short(hold.source)}"
+            )
+            yield Line(words, Tone.QUIET, 2)
     for entry in state.inventory:
         if entry.why_kept:
             yield Line(f"stays: {entry.ref} ({entry.why_kept})", Tone.WARNING, 1)
+
+
+def _taken_lines(overview: Overview) -> Iterator[Line]:
+    if taken := overview.state.taken_by_last:
+        when = f"{taken.at:%Y-%m-%d %H:%M:%SZ}"
+        yield Line(f"{taken.kind} at {when}: {taken.message}", Tone.QUIET, 1)
 
 
 def _object_lines(one: ObjectStatus, width: int) -> Iterator[Line]:

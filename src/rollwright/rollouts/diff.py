@@ -3,19 +3,21 @@
 Before: ``live`` and a forecast hold both bodies.
 After: ``plan`` keeps the field changes; ``describe`` prints them.
 
-Values of Secrets never leave this module: they stand as salted digests.
+Values of Secrets never leave this module: they are compared here, and stand as keyed digests.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from rollwright.rollouts.manifest import Body
+from rollwright.rollouts.hiding import SECRET_PARTS, hidden_texts, is_quoting
+from rollwright.rollouts.manifest import Body, is_secret
 
 
 class _Absent:
@@ -50,20 +52,42 @@ class FieldChange:
         path: As in kubectl: ``spec.template.spec.containers[web].image``.
         old: Value before; ``ABSENT`` when there was none.
         new: Value after; ``ABSENT`` when it goes.
+        by: Who makes the change, ``ours``, ``server`` or ``migration``; empty where that is not
+            known.
     """
 
     path: str
     old: Any
     new: Any
+    by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """A field that another manager owns and that an apply takes."""
+    """A field that another manager owns with another value than ours (AP-32).
+
+    Attributes:
+        path: The field.
+        manager: Who owns it.
+        message: The server's words.
+        operation: ``Apply`` or ``Update``.
+        subresource: Such as ``scale``; empty for the object itself.
+        since: When the other manager last changed what it owns.
+        theirs, ours: Both values; of a Secret digests; ``ABSENT`` when not known.
+        action: ``take``, ``leave``, ``adopt`` or ``fail``.
+        is_person: Whether the manager stands for somebody with kubectl (AP-34).
+    """
 
     path: str
     manager: str
     message: str = ""
+    operation: str = ""
+    subresource: str = ""
+    since: datetime | None = None
+    theirs: Any = ABSENT
+    ours: Any = ABSENT
+    action: str = "take"
+    is_person: bool = False
 
 
 def comparable(body: Body) -> dict[str, Any]:
@@ -93,33 +117,74 @@ def compare(old: Body, new: Body, *, salt: str) -> tuple[FieldChange, ...]:
         new: The object after.
         salt: Goes into the digests that stand for values of Secrets.
     """
-    before, after = _masked(comparable(old), salt), _masked(comparable(new), salt)
+    before, after = comparable(old), comparable(new)
+    if is_secret(before) or is_secret(after):
+        return tuple(_secret_differences(before, after, salt))
     return tuple(_differences("", before, after))
 
 
-def is_secret(body: Body) -> bool:
-    """Whether the object is a core Secret."""
-    return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
-
-
 def mask(value: Any, salt: str) -> str:
-    """Return what stands for a secret value: its size and a salted digest."""
+    """Return what stands for a secret value: its size and a digest keyed with the salt.
+
+    Without a salt there is no digest, as one could be guessed back into the value.
+    """
     text = value.encode() if isinstance(value, str) else orjson.dumps(value)
+    if not salt:
+        return f"({len(text)} bytes)"
     digest = hmac.digest(salt.encode(), text, "sha256").hex()
     return f"sha256:{digest[:16]} ({len(text)} bytes)"
 
 
-def _masked(body: dict[str, Any], salt: str) -> dict[str, Any]:
-    if not is_secret(body):
-        return body
-    parts = [part for part in ("data", "stringData") if body.get(part) is not None]
-    return {**body, **{part: _masked_values(body[part], salt) for part in parts}}
+def _secret_differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], salt: str
+) -> Iterator[FieldChange]:
+    """Compare Secrets: their values as they are, and masked before anybody sees them."""
+    hidden = hidden_texts((old, new))
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+        if key in SECRET_PARTS:
+            yield from _hidden_differences(key, before, after, salt)
+        else:
+            for change in _differences(_field("", key), before, after):
+                yield _without_quotes(change, hidden, salt)
 
 
-def _masked_values(values: Any, salt: str) -> Any:
-    if isinstance(values, Mapping):
-        return {key: mask(value, salt) for key, value in values.items()}
-    return mask(values, salt)
+def _without_quotes(change: FieldChange, hidden: frozenset[str], salt: str) -> FieldChange:
+    """Mask what repeats a value elsewhere: annotations in which tools keep the whole object."""
+    old, new = (_unquoting(value, hidden, salt) for value in (change.old, change.new))
+    return replace(change, old=old, new=new)
+
+
+def _unquoting(value: Any, hidden: frozenset[str], salt: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _unquoting(one, hidden, salt) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_unquoting(one, hidden, salt) for one in value]
+    return mask(value, salt) if is_quoting(value, hidden) else value
+
+
+def _hidden_differences(path: str, old: Any, new: Any, salt: str) -> Iterator[FieldChange]:
+    before, after = _values(old), _values(new)
+    if before is None or after is None or not (before or after):
+        if _differ(old, new):
+            yield FieldChange(path=path, old=_hidden(old, salt), new=_hidden(new, salt))
+        return
+    for key in [*before, *(key for key in after if key not in before)]:
+        one, other = before.get(key, ABSENT), after.get(key, ABSENT)
+        if _differ(one, other):
+            step = _field(path, key)
+            yield FieldChange(path=step, old=_hidden(one, salt), new=_hidden(other, salt))
+
+
+def _values(part: Any) -> Mapping[str, Any] | None:
+    """Return what ``data`` of a Secret holds; ``None`` for something that is no mapping."""
+    if part is ABSENT or part is None:
+        return {}
+    return part if isinstance(part, Mapping) else None
+
+
+def _hidden(value: Any, salt: str) -> Any:
+    return mask(value, salt) if value or value == 0 else value
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[FieldChange]:
@@ -131,9 +196,13 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[FieldChange]:
     if isinstance(old, list) and isinstance(new, list):
         yield from _list_differences(path, old, new)
         return
-    # NB: 1 == True == 1.0 in Python, and a list == another list by the same rule.
-    if type(old) is not type(new) or old != new:
+    if _differ(old, new):
         yield FieldChange(path=path, old=old, new=new)
+
+
+def _differ(old: Any, new: Any) -> bool:
+    # NB: 1 == True == 1.0 in Python, and a list == another list by the same rule.
+    return type(old) is not type(new) or bool(old != new)
 
 
 def _list_differences(path: str, old: list[Any], new: list[Any]) -> Iterator[FieldChange]:

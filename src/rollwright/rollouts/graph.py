@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.order import Gate, Ordering, Placed, reduced
-from rollwright.rollouts.plan import Plan, Step
+from rollwright.rollouts.plan import Plan, Step, Wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +46,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """What stands between two barriers: a wave."""
+    """What stands between two barriers: a wave, or one of the steps of a wave.
+
+    ``needs`` names the bands that it follows; ``None`` for just the one before.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     lines: tuple[Line, ...]
+    needs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +75,35 @@ def graph_of(ordering: Ordering) -> Graph:
 
 def graph_of_plan(plan: Plan) -> Graph:
     """Return the graph of what a plan does, step by step."""
-    bands = (_band_of_step(step) for wave in plan.waves for step in wave.steps)
-    return Graph(bands=_numbered(bands), notes=plan.notes)
+    return graph_of_waves(plan.waves, plan.notes)
+
+
+def graph_of_waves(waves: Iterable[Wave], notes: tuple[str, ...] = ()) -> Graph:
+    """Return the graph of planned waves, step by step."""
+    bands = (_band_of_step(step) for wave in waves for step in wave.steps)
+    return Graph(bands=_numbered(bands), notes=notes)
 
 
 def _band_of_step(step: Step) -> Band:
+    # NB: what runs beside a step may be waited for, too, and stands in a band of its own.
+    inside = {one.ref for one in step.changes}
     places = tuple(
-        Placed(ref=one.ref, wave=one.wave, level=one.level, needs=one.needs, gates=one.gates)
+        Placed(
+            ref=one.ref, wave=one.wave, level=one.level, gates=one.gates,
+            needs=tuple(edge for edge in one.needs if edge.ref in inside),
+        )
         for one in step.changes
-    )
-    gates = {gate.id: Gate(id=gate.id, rule=gate.rule, members=gate.members) for gate in step.gates}
-    return _band(step.name, places, gates, {one.ref: one.operation for one in step.changes})
+    )  # fmt: skip
+    gates = {
+        gate.id: replace(gate, members=tuple(ref for ref in gate.members if ref in inside))
+        for gate in step.gates
+    }
+    band = _band(step.name, places, gates, {one.ref: one.operation for one in step.changes})
+    if not step.group:
+        return band
+    deed = (step.plugin.words if step.plugin else "") or step.name.rpartition("/")[2]
+    alone = Node(id=step.name, text=deed, kind=step.action, level=0)
+    return replace(band, nodes=band.nodes or (alone,), needs=step.needs)
 
 
 def _band(
@@ -187,7 +209,7 @@ def _numbered(bands: Iterable[Band]) -> tuple[Band, ...]:
             Line(before=short[index, one.before], after=short[index, one.after], rules=one.rules)
             for one in band.lines
         )
-        found.append(Band(name=band.name, nodes=nodes, lines=lines))
+        found.append(Band(name=band.name, nodes=nodes, lines=lines, needs=band.needs))
     return tuple(found)
 
 
@@ -248,8 +270,11 @@ def _mermaid_lines(graph: Graph) -> Iterator[str]:
         yield "  end"
         for line in band.lines:
             yield f'  {line.before} -->|"{_quoted(", ".join(line.rules))}"| {line.after}'
-    for index in range(1, len(graph.bands)):
-        yield f"  w{index - 1} ==> w{index}"
+    places = {band.name: index for index, band in enumerate(graph.bands)}
+    for index, band in enumerate(graph.bands):
+        named = band.needs if band.needs is not None else ()
+        before = [index - 1] if band.needs is None else [places[n] for n in named if n in places]
+        yield from (f"  w{one} ==> w{index}" for one in before if one >= 0)
 
 
 def _quoted(text: str) -> str:

@@ -7,27 +7,69 @@ After: the plan carries each guard with its verdict; ``engine`` refuses a plan t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from rollwright.rollouts.keeping import allowing
 from rollwright.rollouts.manifest import Manifest
-from rollwright.rollouts.plan import Change, Guard, Operation
+from rollwright.rollouts.plan import Change, Guard, Operation, Plan
 from rollwright.rollouts.spec import RolloutSpec
-from rollwright.rollouts.spec.rollout import PROTECTED_KINDS
+from rollwright.rollouts.spec.rollout import PROTECTED_KINDS, Unpredictable
+
+APPROVAL = "approval"
+"""What lets a waivable guard pass, as ``Guard.waived_by`` names it."""
 
 RECREATE = "rollwright.dev/recreate"
 """Annotation that lets an object be deleted and created again, as ``apply.recreateImmutable``."""
 
 
-def guard_changes(spec: RolloutSpec, changes: Iterable[Change]) -> Iterator[Guard]:
-    """Yield the guards that the changes of wanted objects breach."""
+def guard_changes(
+    spec: RolloutSpec, changes: Iterable[Change], allowed: Iterable[str] = ()
+) -> Iterator[Guard]:
+    """Yield the guards that the changes of wanted objects breach.
+
+    Args:
+        spec: What was declared.
+        changes: What happens to each object.
+        allowed: Names of protected objects that somebody let go.
+    """
     for change in sorted(changes, key=lambda one: one.ref):
         if refusal := why_not_recreated(spec, change):
             identity = "PR-13" if _is_protected(spec, change) else "AP-57"
             message = f"{change.ref} {change.why}; {refusal}"
-            yield _refusal(identity, "not allowed", str(change.ref), message)
-        if change.conflicts and not spec.apply.force:
-            fields = ", ".join(f"{c.path} (owned by {c.manager})" for c in change.conflicts)
-            message = f"{change.ref}: another manager owns {fields}, and apply.force is false"
+            guard = _refusal(identity, "not allowed", str(change.ref), message)
+            name = allowing(change.ref, allowed, spec.target.namespace)
+            is_waived = bool(name) and identity == "PR-13"
+            yield replace(guard, waived_by=f"--allow-delete {name}") if is_waived else guard
+        if failing := [one for one in change.conflicts if one.action == "fail"]:
+            fields = ", ".join(f"{c.path} (owned by {c.manager})" for c in failing)
+            why = "a rule refuses to take it" if spec.apply.force else "apply.force is false"
+            message = f"{change.ref}: another manager owns {fields}, and {why}"
             yield _refusal("AP-31", "no conflicts", str(change.ref), message)
+        if change.webhook and spec.apply.unpredictable is not Unpredictable.ALLOW:
+            yield _unpredicted(spec, change)
+
+
+def _unpredicted(spec: RolloutSpec, change: Change) -> Guard:
+    """AP-65: nobody knows what admission makes of the object until it is written."""
+    policy = spec.apply.unpredictable
+    return Guard(
+        id="AP-65",
+        limit=f"unpredictable: {policy.value}",
+        value=str(change.ref),
+        is_breached=True,
+        message=f"{change.ref}: cannot be predicted because of webhook {change.webhook!r}",
+        is_waivable=policy is Unpredictable.APPROVE,
+    )
+
+
+def with_approval(plan: Plan) -> Plan:
+    """Return the plan as somebody approved it: with the guards waived that this lets pass."""
+    return replace(plan, guards=tuple(_approved(guard) for guard in plan.guards))
+
+
+def _approved(guard: Guard) -> Guard:
+    is_meant = guard.is_breached and guard.is_waivable and not guard.waived_by
+    return replace(guard, waived_by=APPROVAL) if is_meant else guard
 
 
 def why_not_recreated(spec: RolloutSpec, change: Change) -> str:
@@ -38,7 +80,10 @@ def why_not_recreated(spec: RolloutSpec, change: Change) -> str:
     if change.operation is not Operation.REPLACE or not change.is_immutable:
         return ""
     if _is_protected(spec, change):
-        return f"a {change.ref.kind} is protected: delete it by hand if its content may go"
+        return (
+            f"a {change.ref.kind} is protected: its content goes with it;"
+            f" --allow-delete {change.ref} lets it go"
+        )
     if change.ref.kind in spec.apply.recreate_immutable or _asks_for_it(change.wanted):
         return ""
     return "needs apply.recreateImmutable for this kind"

@@ -7,14 +7,15 @@ After: ``ownership`` reads which fields are ours, ``health`` gives verdicts, ``p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
-from rollwright.rollouts.manifest import Body, ObjectRef, ref_of
+from rollwright.rollouts.diff import comparable
+from rollwright.rollouts.manifest import Body, ObjectRef, digest_of_body, ref_of
 from rollwright.rollouts.ownership import owned_fields, values_digest
 
 
@@ -30,12 +31,15 @@ class LiveObject:
         api_version: The version it was read in. Paths in managedFields belong to that version.
         metadata: ``metadata`` of the object, managedFields included.
         raw: The object as JSON text.
+        salt: Key of the installation, for the digests of a Secret.
     """
 
     ref: ObjectRef
     api_version: str
-    metadata: Mapping[str, Any]
+    # NB: an annotation of client-side apply holds the whole object, values of a Secret too.
+    metadata: Mapping[str, Any] = field(repr=False)
     raw: bytes = field(repr=False)
+    salt: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def body(self) -> Body:
@@ -61,8 +65,22 @@ class LiveObject:
 
     @cached_property
     def owned_digest(self) -> str:
-        """Digest of the values of the fields that our applies own."""
-        return values_digest(self.owned_fields, self.body)
+        """Digest of the values of the fields that our applies own; of a Secret keyed."""
+        return values_digest(self.owned_fields, self.body, self.salt if self.is_secret else "")
+
+    @cached_property
+    def declared_digest(self) -> str:
+        """Digest of what was declared, whoever did it; of a Secret keyed. A status does not count."""
+        return digest_of_body(comparable(self.body), self.salt)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is a core Secret."""
+        return self.ref.kind == "Secret" and not self.ref.group
+
+    def keyed(self, salt: str) -> Self:
+        """Return the object with the key for its digests; only a Secret takes one."""
+        return replace(self, salt=salt) if self.is_secret and self.salt != salt else self
 
     @cached_property
     def uid(self) -> str:
@@ -124,6 +142,13 @@ class LiveSet:
         strays: Objects that carry the rollout's label, and that it neither wants nor remembers.
         contexts: What else a verdict needs to know, for the objects where it matters.
         salt: Key of the installation, for digests that stand for values of Secrets.
+        scaled: Workloads that live autoscalers target, with the autoscaler.
+        definitions: Live CRDs of kinds whose objects cannot be sent to a dry run yet, by group and
+            kind.
+        unchecked: (``apiVersion``, kind) of such objects for which no schema could be had.
+        rehearsals: What the server would make of such objects in the namespace of
+            ``apply.simulateIn``.
+        used_versions: Versions of custom kinds that objects use, for CRDs that drop a version.
     """
 
     objects: Mapping[ObjectRef, LiveObject]
@@ -137,7 +162,12 @@ class LiveSet:
     unreadable: Mapping[ObjectRef, str] = field(default_factory=dict)
     strays: tuple[ObjectRef, ...] = ()
     contexts: Mapping[ObjectRef, Any] = field(default_factory=dict)
+    definitions: Mapping[tuple[str, str], Body] = field(default_factory=dict)
+    unchecked: frozenset[tuple[str, str]] = frozenset()
+    rehearsals: Mapping[ObjectRef, Body] = field(default_factory=dict, repr=False)
+    used_versions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     salt: str = field(default="", repr=False)
+    scaled: Mapping[ObjectRef, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LiveObject]:
         return iter(self.objects.values())

@@ -11,16 +11,19 @@ in ``machine_forms``.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from rollwright.rollouts import machine_forms as forms
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
+from rollwright.rollouts.effects import Effect
+from rollwright.rollouts.machine_steps import declared_form
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Change, Edge, Gate, Guard, Operation, Plan, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Report, StepResult
-from rollwright.rollouts.state import Hold, Journal, Revision
+from rollwright.rollouts.state import Hold, Journal, Removal, Revision
 from rollwright.rollouts.status import ObjectStatus
 
 API_VERSION = "rollwright.dev/v1alpha1"
@@ -28,7 +31,7 @@ API_VERSION = "rollwright.dev/v1alpha1"
 
 def plan_form(plan: Plan) -> forms.PlanForm:
     """Return a plan as JSON."""
-    return {
+    form: forms.PlanForm = {
         "apiVersion": API_VERSION,
         "kind": "Plan",
         "rollout": plan.rollout,
@@ -44,8 +47,58 @@ def plan_form(plan: Plan) -> forms.PlanForm:
         "waves": [_wave(wave) for wave in plan.waves],
         "kept": _reasons(plan.kept.items()),
         "forgotten": _reasons(plan.forgotten.items()),
+        "blast": [_effect(effect) for effect in plan.blast],
+        "allowed": list(plan.allowed),
         "notes": list(plan.notes),
+        "rollback": _rollback(plan),
     }
+    if plan.undo:
+        form["undo"] = [_wave(wave) for wave in plan.undo]
+    if plan.on_failure:
+        form["onFailure"] = [_wave(wave) for wave in plan.on_failure]
+    return form
+
+
+def _effect(effect: Effect) -> forms.EffectForm:
+    return {
+        "rule": effect.rule,
+        "object": ref_form(effect.ref),
+        "text": effect.text,
+        "counts": dict(effect.counts),
+        "isDataLost": effect.is_data_lost,
+        "isUnknown": effect.is_unknown,
+    }
+
+
+def removed_form(
+    rollout: str, action: str, message: str, refs: Iterable[ObjectRef], removal: Removal | None
+) -> forms.RemovedForm:
+    """Return what became of a rollout that was marked, freed or forgotten as JSON."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Removal",
+        "rollout": rollout,
+        "action": action,
+        "message": message,
+        "objects": [ref_form(ref) for ref in refs],
+        "removal": removal_form(removal) if removal else None,
+    }
+
+
+def removal_form(removal: Removal) -> forms.RemovalForm:
+    """Return the mark of a rollout that is to be deleted as JSON."""
+    return {
+        "planId": removal.plan_id,
+        "actor": removal.actor,
+        "markedAt": instant(removal.marked_at),
+        "dueAt": instant(removal.due_at),
+        "protectedDueAt": instant(removal.protected_due_at),
+    }
+
+
+def _rollback(plan: Plan) -> forms.RollbackForm | None:
+    back = plan.rollback
+    return {"revision": back.revision, "reason": back.reason} if back else None
 
 
 def report_form(report: Report) -> forms.ReportForm:
@@ -71,16 +124,36 @@ def report_form(report: Report) -> forms.ReportForm:
             "receivedAt": instant(trigger.received_at),
             "revision": trigger.revision,
         },
-        "plan": {
-            "id": report.plan.id,
-            "source": report.plan.source,
-            "summary": _summary(report.plan),
-            "kept": _reasons(report.plan.kept.items()),
-            "notes": list(report.plan.notes),
-        },
+        "plan": _carried_out(report.plan),
         "steps": [_step_result(result) for result in report.results],
         "statuses": [_status(status) for status in report.statuses],
         "calls": dict(report.calls),
+        "rollback": _rolled_back(report.rollback) if report.rollback else None,
+    }
+
+
+def _carried_out(plan: Plan) -> forms.CarriedOutForm:
+    return {
+        "id": plan.id,
+        "source": plan.source,
+        "summary": _summary(plan),
+        "kept": _reasons(plan.kept.items()),
+        "notes": list(plan.notes),
+        "rollback": _rollback(plan),
+    }
+
+
+def _rolled_back(report: Report) -> forms.RolledBackForm:
+    return {
+        "runId": report.run_id,
+        "revision": report.revision,
+        "outcome": report.outcome.value,
+        "message": report.message,
+        "hint": report.hint,
+        "endedAt": instant(report.ended_at),
+        "plan": _carried_out(report.plan),
+        "steps": [_step_result(result) for result in report.results],
+        "statuses": [_status(status) for status in report.statuses],
     }
 
 
@@ -95,9 +168,10 @@ def status_form(overview: Overview) -> forms.StatusForm:
         "clusterId": state.cluster_id,
         "health": overview.health.value,
         "readAt": instant(overview.read_at),
-        "revision": _revision(state.last) if state.last else None,
-        "interrupted": _journal(state.journal) if state.journal else None,
-        "hold": _hold(state.hold) if state.hold else None,
+        "revision": revision_form(state.last) if state.last else None,
+        "interrupted": journal_form(state.journal) if state.journal else None,
+        "hold": hold_form(state.hold) if state.hold else None,
+        "removal": removal_form(state.removal) if state.removal else None,
         "objects": [_status(status) for status in overview.statuses],
         "survivors": _reasons((e.ref, e.why_kept) for e in state.inventory if e.why_kept),
     }
@@ -164,6 +238,7 @@ def _guard(guard: Guard) -> forms.GuardForm:
         "isBreached": guard.is_breached,
         "message": guard.message,
         "waivedBy": guard.waived_by,
+        "isWaivable": guard.is_waivable,
     }
 
 
@@ -172,13 +247,22 @@ def _wave(wave: Wave) -> forms.WaveForm:
 
 
 def _step(step: Step) -> forms.StepForm:
-    return {
+    form: forms.StepForm = {
         "name": step.name,
         "action": step.action,
         "needs": list(step.needs),
         "gates": [_gate(gate) for gate in step.gates],
         "changes": [_change(change) for change in step.changes],
     }
+    if step.group:
+        form["declared"] = declared_form(step)
+    if step.hook is not None:
+        form["hook"] = {
+            "phase": step.hook.phase,
+            "weight": step.hook.weight,
+            "object": ref_form(step.hook.ref),
+        }
+    return form
 
 
 def _gate(gate: Gate) -> forms.GateForm:
@@ -197,8 +281,10 @@ def _change(change: Change) -> forms.ChangeForm:
         "wantedDigest": change.wanted.digest if change.wanted else None,
         "prediction": change.prediction.value,
         "predictedDigest": change.predicted_digest,
-        "fields": [_field(one) for one in change.fields],
+        "fields": [field_form(one) for one in change.fields],
         "conflicts": [_conflict(conflict) for conflict in change.conflicts],
+        "takesOver": list(change.taken_over),
+        "ignored": list(change.ignored),
         "wave": change.wave,
         "level": change.level,
         "needs": [_edge(edge) for edge in change.needs],
@@ -207,6 +293,7 @@ def _change(change: Change) -> forms.ChangeForm:
         "isImmutable": change.is_immutable,
         "isHealthSkipped": change.is_skipped,
         "isOwned": change.is_owned,
+        "propagation": change.propagation,
         "notes": list(change.notes),
     }
 
@@ -223,17 +310,33 @@ def _live(change: Change) -> forms.LiveForm | None:
     return {"uid": change.live_uid, "resourceVersion": change.live_resource_version}
 
 
-def _field(one: FieldChange) -> forms.FieldForm:
+def field_form(one: FieldChange) -> forms.FieldForm:
+    """Return one field that differs as JSON."""
     form: forms.FieldForm = {"path": one.path}
     if one.old is not ABSENT:
         form["old"] = one.old
     if one.new is not ABSENT:
         form["new"] = one.new
+    if one.by:
+        form["by"] = one.by
     return form
 
 
 def _conflict(conflict: Conflict) -> forms.ConflictForm:
-    return {"path": conflict.path, "manager": conflict.manager, "message": conflict.message}
+    form: forms.ConflictForm = {
+        "path": conflict.path,
+        "manager": conflict.manager,
+        "message": conflict.message,
+        "operation": conflict.operation,
+        "subresource": conflict.subresource,
+        "since": _maybe(conflict.since),
+        "action": conflict.action,
+    }
+    if conflict.theirs is not ABSENT:
+        form["theirValue"] = conflict.theirs
+    if conflict.ours is not ABSENT:
+        form["ourValue"] = conflict.ours
+    return form
 
 
 def _edge(edge: Edge) -> forms.EdgeForm:
@@ -269,6 +372,7 @@ def _step_result(result: StepResult) -> forms.StepResultForm:
         "endedAt": _maybe(result.ended_at),
         "durationSeconds": _seconds(result.started_at, result.ended_at),
         "changes": [_change_result(change) for change in result.changes],
+        "logs": dict(result.logs),
     }
 
 
@@ -289,7 +393,8 @@ def _change_result(result: ChangeResult) -> forms.ChangeResultForm:
     }
 
 
-def _revision(revision: Revision) -> forms.RevisionForm:
+def revision_form(revision: Revision) -> forms.RevisionForm:
+    """Return one run of the history as JSON."""
     return {
         "number": revision.number,
         "source": revision.source,
@@ -299,10 +404,16 @@ def _revision(revision: Revision) -> forms.RevisionForm:
         "startedAt": instant(revision.started_at),
         "endedAt": instant(revision.ended_at),
         "durationSeconds": _seconds(revision.started_at, revision.ended_at),
+        "kind": revision.kind,
+        "planId": revision.plan_id,
+        "rolledBackTo": revision.rolled_back_to or None,
+        "message": revision.message,
+        "isKept": bool(revision.snapshot),
     }
 
 
-def _journal(journal: Journal) -> forms.InterruptedForm:
+def journal_form(journal: Journal) -> forms.InterruptedForm:
+    """Return a run that has not ended as JSON."""
     return {
         "runId": journal.run_id,
         "planId": journal.plan_id,
@@ -310,13 +421,18 @@ def _journal(journal: Journal) -> forms.InterruptedForm:
         "token": journal.token,
         "startedAt": instant(journal.started_at),
         "planned": [ref_form(ref) for ref in journal.planned],
+        "digest": journal.digest,
+        "rolledBackTo": journal.rolled_back_to or None,
     }
 
 
-def _hold(hold: Hold) -> forms.HoldForm:
+def hold_form(hold: Hold) -> forms.HoldForm:
+    """Return why a rollout is frozen as JSON."""
     return {
         "reason": hold.reason,
         "actor": hold.actor,
         "since": instant(hold.since_at),
         "source": hold.source,
+        "revision": hold.revision or None,
+        "badDigests": sorted(hold.bad_digests),
     }

@@ -5,7 +5,7 @@ Before: ``machine`` fills them. After: programs read them, editors and tests che
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
@@ -55,6 +55,8 @@ class GuardForm(TypedDict):
     message: str
     waivedBy: str
     """The flag or approval that lets it pass; empty for none."""
+    isWaivable: bool
+    """Whether an approval of the plan lets it pass."""
 
 
 class EdgeForm(TypedDict):
@@ -97,14 +99,30 @@ class FieldForm(TypedDict):
     """Value before; of a Secret its digest."""
     new: NotRequired[Any]
     """Value after; of a Secret its digest."""
+    by: NotRequired[str]
+    """``ours``, ``server`` for defaults and admission, ``migration`` for what is taken over of
+    another manager and not declared; left out where that is not known."""
 
 
 class ConflictForm(TypedDict):
-    """A field that is taken from another manager."""
+    """A field that another manager owns with another value."""
 
     path: str
     manager: str
     message: str
+    """The server's words."""
+    operation: str
+    """Apply or Update."""
+    subresource: str
+    """Such as scale; empty for the object itself."""
+    since: str | None
+    """When the other manager last changed what it owns."""
+    action: str
+    """take, leave, adopt or fail."""
+    theirValue: NotRequired[Any]
+    """The live value; of a Secret its digest."""
+    ourValue: NotRequired[Any]
+    """The wanted value; of a Secret its digest."""
 
 
 class WarningForm(TypedDict):
@@ -156,10 +174,14 @@ class ChangeForm(TypedDict):
     wantedDigest: str | None
     """Digest of what will be sent; null for a prune."""
     prediction: str
-    """How the outcome is known: server, simulated or none."""
+    """How the outcome is known: server, server+migration, simulated or none."""
     predictedDigest: str
     fields: list[FieldForm]
     conflicts: list[ConflictForm]
+    takesOver: list[str]
+    """Managers whose fields become ours just before the apply."""
+    ignored: list[str]
+    """Fields that are left as they are in the cluster."""
     wave: int
     level: int
     needs: list[EdgeForm]
@@ -171,7 +193,45 @@ class ChangeForm(TypedDict):
     """Whether it is replaced because a field cannot change in place."""
     isHealthSkipped: bool
     isOwned: bool
+    propagation: str
+    """What becomes of the objects that it owns when it is deleted."""
     notes: list[str]
+
+
+class UseForm(TypedDict):
+    """An action or a check of a step."""
+
+    use: str
+    options: NotRequired[Any]
+    """Its options; secrets stand there as references only."""
+    words: str
+    """What it will do, in words."""
+
+
+class DeclaredForm(TypedDict):
+    """A step of declared groups."""
+
+    group: str
+    action: UseForm
+    success: list[UseForm]
+    failure: list[UseForm]
+    mustWait: bool
+    continueOnError: bool
+    timeoutSeconds: float | None
+    retries: int
+    doneBy: str | None
+    """The interrupted run that has carried it out already."""
+
+
+class HookForm(TypedDict):
+    """A rendered hook that a step runs."""
+
+    phase: str
+    """When it runs, such as pre-apply."""
+    weight: int
+    """Its turn in the phase; lower comes first."""
+    object: RefForm
+    """Without a name where it gets one when it runs."""
 
 
 class StepForm(TypedDict):
@@ -183,6 +243,10 @@ class StepForm(TypedDict):
     """Steps that must have ended before."""
     gates: list[GateForm]
     changes: list[ChangeForm]
+    declared: NotRequired[DeclaredForm]
+    """What the document says of it, where it declares groups."""
+    hook: NotRequired[HookForm]
+    """The hook that it runs, if it does."""
 
 
 class WaveForm(TypedDict):
@@ -190,6 +254,27 @@ class WaveForm(TypedDict):
 
     name: str
     steps: list[StepForm]
+
+
+class RollbackForm(TypedDict):
+    """Which revision a plan goes back to."""
+
+    revision: int
+    reason: str
+
+
+class EffectForm(TypedDict):
+    """What the deletion of one object takes along, or who loses something."""
+
+    rule: str
+    """Which part of the blast radius, such as BR-04."""
+    object: RefForm
+    text: str
+    counts: dict[str, int]
+    """How many objects of which kind."""
+    isDataLost: bool
+    isUnknown: bool
+    """Whether it could not be counted."""
 
 
 class PlanForm(TypedDict):
@@ -211,11 +296,21 @@ class PlanForm(TypedDict):
     summary: SummaryForm
     guards: list[GuardForm]
     waves: list[WaveForm]
+    undo: NotRequired[list[WaveForm]]
+    """Steps that run only if the rollout is rolled back, the last group first."""
+    onFailure: NotRequired[list[WaveForm]]
+    """Hooks that run only if the run fails."""
     kept: list[ReasonForm]
     """Objects that nobody wants any more and that stay."""
     forgotten: list[ReasonForm]
     """Entries of the inventory that are dropped."""
+    blast: list[EffectForm]
+    """What the deletions take along."""
+    allowed: list[str]
+    """Names of protected objects that somebody let go."""
     notes: list[str]
+    rollback: RollbackForm | None
+    """Null if the plan goes forward."""
 
 
 class TriggerForm(TypedDict):
@@ -236,6 +331,8 @@ class CarriedOutForm(TypedDict):
     summary: SummaryForm
     kept: list[ReasonForm]
     notes: list[str]
+    rollback: RollbackForm | None
+    """Null if the plan went forward."""
 
 
 class ChangeResultForm(TypedDict):
@@ -267,6 +364,22 @@ class StepResultForm(TypedDict):
     endedAt: str | None
     durationSeconds: float | None
     changes: list[ChangeResultForm]
+    logs: dict[str, str]
+    """What its containers and programs wrote, by their names."""
+
+
+class RolledBackForm(TypedDict):
+    """What became of going back to a former revision, because a run failed or was killed."""
+
+    runId: str
+    revision: int
+    outcome: str
+    message: str
+    hint: str
+    endedAt: str
+    plan: CarriedOutForm
+    steps: list[StepResultForm]
+    statuses: list[ObjectStatusForm]
 
 
 class ReportForm(TypedDict):
@@ -294,6 +407,8 @@ class ReportForm(TypedDict):
     """The last verdict on each wanted object."""
     calls: dict[str, int]
     """API requests by kind."""
+    rollback: RolledBackForm | None
+    """Null unless a failed or a killed run was rolled back."""
 
 
 class RevisionForm(TypedDict):
@@ -307,6 +422,16 @@ class RevisionForm(TypedDict):
     startedAt: str
     endedAt: str
     durationSeconds: float | None
+    kind: str
+    """What set the run off, such as manual or rollback."""
+    planId: str
+    """The plan that was carried out."""
+    rolledBackTo: int | None
+    """The revision that the run went back to."""
+    message: str
+    """How it ended, in one sentence."""
+    isKept: bool
+    """Whether its objects are kept, so that it can be gone back to."""
 
 
 class InterruptedForm(TypedDict):
@@ -318,6 +443,10 @@ class InterruptedForm(TypedDict):
     token: int
     startedAt: str
     planned: list[RefForm]
+    digest: str
+    """Of the set that the run was to bring about."""
+    rolledBackTo: int | None
+    """The revision that the run was going back to."""
 
 
 class HoldForm(TypedDict):
@@ -327,6 +456,38 @@ class HoldForm(TypedDict):
     actor: str
     since: str
     source: str
+    """The source's revision that is not to be applied; empty when nothing is."""
+    revision: int | None
+    """The revision that is held."""
+    badDigests: list[str]
+    """Of the sets that are not to be applied; none when nothing at all is."""
+
+
+class RemovalForm(TypedDict):
+    """The whole rollout is marked for deletion."""
+
+    planId: str
+    actor: str
+    markedAt: str
+    dueAt: str
+    """From when it may be deleted without a person's word."""
+    protectedDueAt: str
+    """From when its objects of protected kinds may."""
+
+
+class RemovedForm(TypedDict):
+    """A rollout that was marked for deletion, freed of its marks, or forgotten."""
+
+    apiVersion: str
+    kind: str
+    rollout: str
+    action: str
+    """mark, cancel, orphan or keep."""
+    message: str
+    objects: list[RefForm]
+    """What was changed."""
+    removal: RemovalForm | None
+    """The mark that stands now."""
 
 
 class StatusForm(TypedDict):
@@ -345,26 +506,154 @@ class StatusForm(TypedDict):
     interrupted: InterruptedForm | None
     """A run that began and did not end; the next one resumes it."""
     hold: HoldForm | None
+    removal: RemovalForm | None
+    """Whether the rollout is marked for deletion."""
     objects: list[ObjectStatusForm]
     """Worst first."""
     survivors: list[ReasonForm]
     """Objects that nobody wants any more and that are still there."""
 
 
-FORMS: Mapping[str, Any] = {"Plan": PlanForm, "Report": ReportForm, "Status": StatusForm}
+class HolderForm(TypedDict):
+    """An entry of managedFields."""
+
+    manager: str
+    """Empty when nobody can be named."""
+    operation: str
+    """`Apply` or `Update`."""
+    subresource: str
+    """Such as `scale`; empty for the object itself."""
+    at: str | None
+    """When it last changed what it holds."""
+
+
+class FieldDriftForm(TypedDict):
+    """One field that differs; `old` or `new` is left out where there is none."""
+
+    path: str
+    old: NotRequired[Any]
+    """What was rolled out; of a Secret its digest."""
+    new: NotRequired[Any]
+    """What is there; of a Secret its digest."""
+    isLost: bool
+    """Whether we no longer hold it."""
+    changedBy: HolderForm | None
+    """Who holds it now; nobody holds a field that is gone."""
+
+
+class ObjectDriftForm(TypedDict):
+    """One object that is not as the last rollout left it."""
+
+    object: RefForm
+    drift: str
+    """`missing`, `recreated`, `changed`, `lost` (another manager holds the same values) or `extra`."""
+    message: str
+    changedBy: HolderForm | None
+    """Who made or deleted the object as a whole, if that is known."""
+    fields: list[FieldDriftForm]
+
+
+class DriftForm(TypedDict):
+    """What in the cluster differs from the last rollout."""
+
+    apiVersion: str
+    kind: str
+    rollout: str
+    cluster: str
+    revision: int
+    """The revision that was compared with; zero if none is known."""
+    source: str
+    readAt: str
+    isDrifted: bool
+    objectCount: int
+    """How many objects were looked at."""
+    objects: list[ObjectDriftForm]
+    """Those that drifted, worst first."""
+    notes: list[str]
+
+
+class AuditForm(TypedDict):
+    """Something that somebody did beside the runs."""
+
+    at: str
+    kind: str
+    """takeover, break, hold, release, mark, cancel, move or forget."""
+    actor: str
+    message: str
+
+
+class HistoryForm(TypedDict):
+    """What is remembered of the runs of one rollout."""
+
+    apiVersion: str
+    kind: str
+    rollout: str
+    cluster: str
+    hold: HoldForm | None
+    revisions: list[RevisionForm]
+    """The latest first."""
+    audit: list[AuditForm]
+    """The latest first."""
+
+
+class ObjectDiffForm(TypedDict):
+    """One object that two revisions do not have in common."""
+
+    object: RefForm
+    change: str
+    """added, removed or changed."""
+    fields: list[FieldForm]
+    """Of a changed object."""
+
+
+class DiffForm(TypedDict):
+    """How one revision differs from another."""
+
+    apiVersion: str
+    kind: str
+    rollout: str
+    cluster: str
+    old: RevisionForm
+    new: RevisionForm
+    objects: list[ObjectDiffForm]
+
+
+FORMS: Mapping[str, Any] = {
+    "History": HistoryForm,
+    "Diff": DiffForm,
+    "Plan": PlanForm,
+    "Report": ReportForm,
+    "Status": StatusForm,
+    "Drift": DriftForm,
+    "Removal": RemovedForm,
+}
 """The kinds of documents that programs get."""
 
-_INSTANTS = frozenset({"madeAt", "startedAt", "endedAt", "readAt", "receivedAt", "since"})
+_INSTANTS = frozenset({
+    "madeAt", "startedAt", "endedAt", "readAt", "receivedAt", "since", "at",
+    "markedAt", "dueAt", "protectedDueAt",
+})  # fmt: skip
 
 
 def machine_schema(kind: str) -> dict[str, Any]:
     """Return the JSON Schema of one of ``FORMS``."""
+    return schema_of_form(kind, FORMS[kind])
+
+
+def schema_of_form(kind: str, document: Any, more: Iterable[Any] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of a document whose form stands anywhere.
+
+    Args:
+        kind: Of the document.
+        document: Its form.
+        more: Forms of other modules that it is made of.
+    """
     from pydantic import TypeAdapter  # noqa: PLC0415  (0.1 s; printing a plan needs none)
 
-    for form in _all_forms():
+    for form in (*_all_forms(), *more):
         # A statement in the body of a TypedDict is an error, so this is said from outside.
         form.__pydantic_config__ = {"use_attribute_docstrings": True}
-    schema = _tidied(TypeAdapter(FORMS[kind]).json_schema())
+    schema = _tidied(TypeAdapter(document).json_schema())
     fields = schema["properties"]
     fields["apiVersion"] = {"const": "rollwright.dev/v1alpha1"}
     fields["kind"] = {"const": kind}

@@ -6,6 +6,7 @@ After: ``plan`` compares the objects with what is live; ``kube`` sends their bod
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -73,10 +74,28 @@ def ref_of(body: Body) -> ObjectRef:
     )
 
 
+def is_secret(body: Body) -> bool:
+    """Whether the object is a core Secret, of whatever type."""
+    return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
+
+
 def digest_of(value: Any) -> str:
     """Return ``sha256:…`` over canonical JSON: sorted keys, no spaces, numbers as they are."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    return f"sha256:{sha256(text).hexdigest()}"
+    return f"sha256:{sha256(_canonical(value)).hexdigest()}"
+
+
+def keyed_digest(value: Any, salt: str) -> str:
+    """Return ``sha256:…`` that nobody without the key can guess back into the value (PL-12)."""
+    return f"sha256:{hmac.digest(salt.encode(), _canonical(value), 'sha256').hex()}"
+
+
+def digest_of_body(body: Body, salt: str) -> str:
+    """Return the digest of an object: of a Secret a keyed one, as soon as there is a key."""
+    return keyed_digest(body, salt) if salt and is_secret(body) else digest_of(body)
+
+
+def _canonical(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +119,21 @@ class Manifest:
         key: The name that a rollout's step uses for it, such as ``jobs/migrate.yaml``; unique
             in its set when a source file holds one object.
         origin: Where it was written.
+        salt: Key of the installation, for the digest of a Secret; no part of what is declared.
+        document: Key of the document that it was an item of, where several objects stood in one.
     """
 
-    body: Body
+    body: Body = field(repr=False)
     ref: ObjectRef
     key: str
     origin: Origin
+    salt: str = field(default="", repr=False, compare=False)
+    document: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the body."""
-        return digest_of(self.body)
+        """Digest of the body; of a Secret keyed with ``salt``."""
+        return digest_of_body(self.body, self.salt)
 
     @property
     def api_version(self) -> str:
@@ -136,11 +159,19 @@ class Manifest:
 class ManifestSet:
     """The rendered objects of one rollout, in the order of their source.
 
-    ``source`` is the immutable revision they were rendered from.
+    ``source`` is the immutable revision they were rendered from. ``faults`` say what a renderer
+    missed in its input and went on without: then nothing may be deleted (PR-06). ``rollout`` is
+    the document of the older format that was rendered with the objects; ``inputs`` names the
+    files of the source that a renderer read, where it knows. ``hooks`` were rendered with the
+    objects and run beside them; the digest counts them in.
     """
 
     manifests: tuple[Manifest, ...] = field(default=(), repr=False)
     source: str = ""
+    faults: tuple[str, ...] = ()
+    rollout: Mapping[str, Any] | None = field(default=None, repr=False)
+    inputs: tuple[str, ...] = field(default=(), repr=False)
+    hooks: tuple[Manifest, ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self.manifests)
@@ -156,28 +187,60 @@ class ManifestSet:
         """Return the objects by identity."""
         return self._by_ref
 
+    def named(self, key: str) -> tuple[Manifest, ...]:
+        """Return what a step means by a key: one object, or all items of a list (DOC-13)."""
+        items = tuple(one for one in self.manifests if one.document == key)
+        return items or tuple(one for one in self.manifests if one.key == key)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key that a step may name."""
+        keys = {key for one in self.manifests for key in (one.key, one.document)}
+        return frozenset(keys - {""})
+
     @cached_property
     def digest(self) -> str:
         """Digest over all objects, independent of their order."""
-        return digest_of(sorted(manifest.digest for manifest in self.manifests))
+        known = self.by_ref() if self.hooks else {}
+        hooks = (one for one in self.hooks if known.get(one.ref) != one)
+        return digest_of(sorted(manifest.digest for manifest in (*self.manifests, *hooks)))
 
 
 def join(sets: Iterable[ManifestSet]) -> ManifestSet:
     """Join what several renderers gave.
 
     Raises:
-        InvalidManifests: One identity stands twice; both places are named.
+        InvalidManifests: One identity stands twice, or more than one gave a rollout.
     """
-    manifests = tuple(manifest for one in sets for manifest in one)
+    joined = tuple(sets)
+    manifests = tuple(manifest for one in joined for manifest in one)
     refuse_twins(manifests)
-    return ManifestSet(manifests)
+    return ManifestSet(
+        manifests,
+        faults=tuple(fault for one in joined for fault in one.faults),
+        rollout=_only_rollout(joined),
+        inputs=tuple(dict.fromkeys(path for one in joined for path in one.inputs)),
+    )
+
+
+def _only_rollout(sets: Iterable[ManifestSet]) -> Mapping[str, Any] | None:
+    rollouts = [one.rollout for one in sets if one.rollout is not None]
+    if len(rollouts) > 1:
+        message = f"{len(rollouts)} renderers gave a Rollout; expected one at most"
+        raise InvalidManifests([Problem(where="spec.render", path="", message=message)])
+    return rollouts[0] if rollouts else None
 
 
 def refuse_twins(manifests: Iterable[Manifest]) -> None:
-    """Raise ``InvalidManifests`` if two manifests have one identity."""
+    """Raise ``InvalidManifests`` if two manifests have one identity.
+
+    Hooks that are named only when they run (HK-08) have none yet.
+    """
     seen: dict[ObjectRef, Manifest] = {}
     problems = []
     for manifest in manifests:
+        if not manifest.ref.name:
+            continue
         group, kind = manifest.ref.group_kind
         identity = ObjectRef(group, kind, manifest.ref.namespace, manifest.ref.name)
         twin = seen.setdefault(identity, manifest)

@@ -1,6 +1,7 @@
-"""Which fields of a live object are ours, and a digest of their values.
+"""Which objects and which of their fields are ours: labels, and a digest of the fields' values.
 
-Before: objects were read, with their managedFields; ``live`` keeps the digest with the object.
+Before: the wanted objects were placed, and get the labels of their rollout and of its ApplySet;
+objects were read, with their managedFields; ``live`` keeps the digest with the object.
 After: ``fates`` keeps an object whose owned fields still are what we left there, without asking
 the server.
 
@@ -12,14 +13,25 @@ the same body again changes nothing.
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, digest_of
+from rollwright.errors import InvalidManifests, Problem
+from rollwright.rollouts.manifest import (
+    Body,
+    Manifest,
+    ManifestSet,
+    ObjectRef,
+    digest_of,
+    is_secret,
+    keyed_digest,
+)
 
 MANAGER = "rollwright"
 """The field manager of every apply of the main set (AP-30)."""
@@ -27,38 +39,102 @@ MANAGER = "rollwright"
 ROLLOUT_LABEL = "rollwright.dev/rollout"
 """Label on every object of a rollout; its value is the rollout's name."""
 
+PART_OF = "applyset.kubernetes.io/part-of"
+"""Label on every object of a rollout beside ours: the id of its ApplySet (IN-20)."""
+
+ID_LABEL = "applyset.kubernetes.io/id"
+"""Label on the parent of an ApplySet (IN-22)."""
+
+PARENT_NAMESPACE = "rollwright-system"
+"""Where the parents of the ApplySets are, unless the site keeps its states elsewhere."""
+
 _ABSENT = "\0absent"
 
 
-def own(wanted: ManifestSet, rollout: str) -> ManifestSet:
-    """Put the rollout's label on every object, so that reading what is ours is one LIST a kind."""
-    return replace(wanted, manifests=tuple(_labelled(manifest, rollout) for manifest in wanted))
+def parent_ref(rollout: str, namespace: str = PARENT_NAMESPACE) -> ObjectRef:
+    """Return the parent of a rollout's ApplySet: one for each rollout and cluster (IN-27)."""
+    return ObjectRef(group="", kind="ConfigMap", namespace=namespace, name=rollout)
 
 
-def _labelled(manifest: Manifest, rollout: str) -> Manifest:
+def set_id(parent: ObjectRef) -> str:
+    """Return the id of the ApplySet that an object is the parent of (IN-21)."""
+    named = f"{parent.name}.{parent.namespace}.{parent.kind}.{parent.group}"
+    digest = urlsafe_b64encode(sha256(named.encode()).digest()).decode().rstrip("=")
+    return f"applyset-{digest}-v1"
+
+
+def own(wanted: ManifestSet, rollout: str, namespace: str = PARENT_NAMESPACE) -> ManifestSet:
+    """Put the rollout's labels on every object, so that reading what is ours is one LIST a kind.
+
+    Args:
+        wanted: The placed objects.
+        rollout: Whose they are.
+        namespace: Of the parent of the rollout's ApplySet.
+
+    Raises:
+        InvalidManifests: One of the objects is that parent.
+    """
+    parent = parent_ref(rollout, namespace)
+    labels = {ROLLOUT_LABEL: rollout, PART_OF: set_id(parent)}
+    problems = [_is_parent(manifest) for manifest in wanted if manifest.ref == parent]
+    if problems:
+        raise InvalidManifests(problems, hint="give the object or the rollout another name")
+    return replace(wanted, manifests=tuple(_labelled(manifest, labels) for manifest in wanted))
+
+
+def _is_parent(manifest: Manifest) -> Problem:
+    message = f"{manifest.ref}: is where Rollwright keeps what the rollout's ApplySet holds"
+    return Problem(where=str(manifest.origin), path="metadata.name", message=message)
+
+
+def _labelled(manifest: Manifest, labels: Mapping[str, str]) -> Manifest:
     metadata = {**manifest.body["metadata"]}
-    metadata["labels"] = {**(metadata.get("labels") or {}), ROLLOUT_LABEL: rollout}
+    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
     return replace(manifest, body={**manifest.body, "metadata": metadata})
 
 
-def owned_fields(metadata: Mapping[str, Any], manager: str = MANAGER) -> Mapping[str, Any]:
+def owned_fields(metadata: Mapping[str, Any], manager: str = "") -> Mapping[str, Any]:
     """Return the FieldsV1 that our applies own; empty for an object that owns nothing (AP-18a).
 
     Args:
         metadata: ``metadata`` of a live object.
-        manager: Whose applies.
+        manager: Whose applies; by default those of the main set, or else of an object that is
+            merged (AP-30).
     """
-    for entry in metadata.get("managedFields") or ():
-        is_ours = entry.get("manager") == manager and entry.get("operation") == "Apply"
-        if is_ours and not entry.get("subresource"):
-            fields: Mapping[str, Any] = entry.get("fieldsV1") or {}
-            return fields
+    rollout = (metadata.get("labels") or {}).get(ROLLOUT_LABEL)
+    for name in (manager,) if manager else (MANAGER, f"{MANAGER}-{rollout}"):
+        for entry in metadata.get("managedFields") or ():
+            is_ours = entry.get("manager") == name and entry.get("operation") == "Apply"
+            if is_ours and not entry.get("subresource"):
+                fields: Mapping[str, Any] = entry.get("fieldsV1") or {}
+                return fields
     return {}
 
 
-def values_digest(fields: Mapping[str, Any], body: Body) -> str:
-    """Return the digest of an object's values at the places that FieldsV1 name."""
-    return digest_of(_values(fields, body) if fields else {})
+def values_digest(fields: Mapping[str, Any], body: Body, salt: str = "") -> str:
+    """Return the digest of an object's values at the places that FieldsV1 name.
+
+    Args:
+        fields: FieldsV1.
+        body: The live object.
+        salt: Key of the installation, for a Secret; empty for every other kind.
+    """
+    fields = kept_fields(fields) if is_secret(body) else fields
+    values = _values(fields, body) if fields else {}
+    return keyed_digest(values, salt) if salt else digest_of(values)
+
+
+def kept_fields(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a Secret by where they are kept.
+
+    NB: who applies ``stringData`` holds fields of that name, though the server keeps them in
+    ``data`` and never shows another.
+    """
+    texts = fields.get("f:stringData")
+    if texts is None:
+        return fields
+    rest = {key: below for key, below in fields.items() if key != "f:stringData"}
+    return {**rest, "f:data": {**(fields.get("f:data") or {}), **texts}}
 
 
 def other_managers(metadata: Mapping[str, Any], manager: str = MANAGER) -> tuple[str, ...]:

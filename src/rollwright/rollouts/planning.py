@@ -8,15 +8,18 @@ Upserts come first, in the waves of ``order``; what left the set is deleted last
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rollwright.rollouts import health
-from rollwright.rollouts.diff import comparable
+from rollwright.rollouts.actions import Facts
+from rollwright.rollouts.crd_safety import guard_definitions
 from rollwright.rollouts.fates import decide, is_unchanged
 from rollwright.rollouts.guards import guard_changes, why_not_recreated
 from rollwright.rollouts.health.table import has_behavior
+from rollwright.rollouts.hook_steps import with_hooks
+from rollwright.rollouts.identity import identify
+from rollwright.rollouts.keeping import propagation_of, unreadable_propagation
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import (
     Body,
@@ -24,10 +27,11 @@ from rollwright.rollouts.manifest import (
     ManifestSet,
     ObjectRef,
     Origin,
-    digest_of,
     ref_of,
 )
+from rollwright.rollouts.marks import notes_on_deletion
 from rollwright.rollouts.order import Ordering, Placed, order_deletes, order_upserts
+from rollwright.rollouts.order.bodies import spec_of
 from rollwright.rollouts.plan import (
     Change,
     Forecast,
@@ -38,12 +42,21 @@ from rollwright.rollouts.plan import (
     Wave,
 )
 from rollwright.rollouts.premises import check_not_emptied, is_crd, simulated
-from rollwright.rollouts.prune import Stale, guard_prune, sort_stale
+from rollwright.rollouts.proposals import Proposal, propose
+from rollwright.rollouts.prune import NOTHING_ELSE, Leaving, Stale, guard_prune, sort_stale
+from rollwright.rollouts.recreation import notes_on_recreation
+from rollwright.rollouts.revisions import SUCCEEDED
+from rollwright.rollouts.scaling import Scaled, is_scaled, targets
 from rollwright.rollouts.selection import is_any_selected
-from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.simulation import simulate
+from rollwright.rollouts.spec import ApplyPolicy, Propagation, PrunePolicy, RolloutSpec
 from rollwright.rollouts.state import InventoryEntry, RolloutState
+from rollwright.rollouts.step_guards import guard_deletes
+from rollwright.rollouts.stepping import Walk, is_patched, resumed, walk_course
+from rollwright.rollouts.steps import Course, StepPlace, chart
+from rollwright.rollouts.takeover import guard_adoptions, notes_on_takeover
 
-_SIMULATED = Forecast(prediction=Prediction.SIMULATED)
+_AS_BY_DEFAULT = ApplyPolicy()
 _IGNORING = (
     ("rollwright.dev/health", "ignore"),
     ("argocd.argoproj.io/ignore-healthcheck", "true"),
@@ -51,19 +64,55 @@ _IGNORING = (
 
 
 def candidates(
-    wanted: ManifestSet, live: LiveSet, state: RolloutState | None
-) -> tuple[Manifest, ...]:
-    """Return the objects whose fate only the server's dry run can tell.
+    wanted: ManifestSet,
+    live: LiveSet,
+    state: RolloutState | None,
+    apply: ApplyPolicy = _AS_BY_DEFAULT,
+    left: Collection[ObjectRef] = (),
+) -> tuple[Proposal, ...]:
+    """Return the objects whose fate only the server's dry run can tell, as they would be sent.
 
     Objects that are as we left them are not among them, nor those whose kind, schema or
-    namespace comes with the same plan.
+    namespace comes with the same plan, nor those that are not to be written, nor those ``left``
+    to steps that do something else than apply them.
     """
     memory, unasked = _memory(wanted, live, state), simulated(wanted, live)
+    scaled = {**live.scaled, **_declared_targets(wanted)}
+    proposals = (
+        propose(one, live.get(one.ref), memory.get(one.ref), apply, scaled)
+        for one in wanted
+        if one.ref not in unasked and one.ref not in left
+    )
     return tuple(
-        manifest
-        for manifest in wanted
-        if manifest.ref not in unasked
-        and not is_unchanged(manifest, live.get(manifest.ref), memory.get(manifest.ref))
+        one
+        for one in proposals
+        if one.is_asked_about and not is_unchanged(one.wanted, one.live, memory.get(one.ref), one)
+    )
+
+
+def scalable(
+    wanted: ManifestSet, live: LiveSet, state: RolloutState | None, apply: ApplyPolicy
+) -> frozenset[ObjectRef]:
+    """Return the workloads for which it matters whether a live autoscaler targets them."""
+    known = _declared_targets(wanted)
+    scalable = tuple(one for one in wanted if "replicas" in spec_of(one.body) or is_scaled(one))
+    asked = candidates(replace(wanted, manifests=scalable), live, state, apply) if scalable else ()
+    return frozenset(one.ref for one in asked if one.ref not in known and one.may_be_scaled)
+
+
+def _declared_targets(wanted: ManifestSet) -> Scaled:
+    return targets((one.body for one in wanted), is_declared=True)
+
+
+def unasked(wanted: ManifestSet, live: LiveSet, state: RolloutState | None) -> tuple[Manifest, ...]:
+    """Return the objects that may change and that the server cannot be asked about yet."""
+    if not (refs := simulated(wanted, live)):
+        return ()
+    memory = _memory(wanted, live, state)
+    return tuple(
+        one
+        for one in wanted
+        if one.ref in refs and not is_unchanged(one, live.get(one.ref), memory.get(one.ref))
     )
 
 
@@ -85,12 +134,15 @@ def _memory(
     return memory
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913  (all that decides about a plan)
     spec: RolloutSpec,
     wanted: ManifestSet,
     live: LiveSet,
     forecast: Mapping[ObjectRef, Forecast],
     state: RolloutState | None,
+    leaving: Leaving = NOTHING_ELSE,
+    *,
+    course: Course | None = None,
 ) -> Plan:
     """Return the plan that brings the wanted objects about.
 
@@ -100,24 +152,36 @@ def make_plan(
         live: What is in the cluster of them, and of the inventory.
         forecast: The server's answers for the ``candidates``.
         state: What is remembered; ``None`` before the first run.
+        leaving: What else decides about objects that left the set.
+        course: The declared groups, with what their plugins and the server say of them; made of
+            the spec if it is not given.
 
     Raises:
-        InvalidManifests: Nothing was rendered over a non-empty inventory, or the order has a
-            cycle.
+        GuardRefused: Nothing was rendered over a non-empty inventory.
+        InvalidManifests: The order has a cycle, or steps contradict their objects.
+        InvalidSpec: A step names what is not there.
     """
     check_not_emptied(spec, wanted, state)
     inventory = state.inventory if state else ()
-    stale = sort_stale(spec.name, spec.prune, inventory, wanted, live)
+    stale = sort_stale(spec.name, spec.prune, inventory, wanted, live, leaving)
     extra = _target_namespace(spec, wanted, live)
     memory = _memory(wanted, live, state)
-    expected = dict.fromkeys(simulated(wanted, live), _SIMULATED) | dict(forecast)
-    fates = (_fate(spec, one, live, expected, memory.get(one.ref)) for one in wanted)
-    changes = {change.ref: change for change in (*extra, *fates)}
-    manifests = (*(change.wanted for change in extra if change.wanted), *wanted)
-    upserts = order_upserts(manifests)
+    expected = {**simulate(wanted, live), **forecast}
+    live = replace(live, scaled={**live.scaled, **_declared_targets(wanted)})
+    course = chart(spec, wanted) if course is None else course
+    if course is None:
+        fates = (_fate(spec, one, live, expected, memory.get(one.ref)) for one in wanted)
+        changes = {change.ref: change for change in (*extra, *fates)}
+        manifests = (*(change.wanted for change in extra if change.wanted), *wanted)
+        upserts = order_upserts(manifests)
+        walked = Walk(waves=waves_of("apply", upserts, changes), notes=upserts.notes)
+    else:
+        scene = _Scene(spec=spec, live=live, expected=expected, memory=memory, state=state)
+        walked = _walk(course, scene, extra, wanted.digest)
+    made = walked.changes
     deletes = order_deletes([found.body for found in stale.deletes])
-    prunes = {found.ref: prune_change(found) for found in stale.deletes}
-    applies = waves_of("apply", upserts, changes)
+    prunes = {found.ref: prune_change(found, policy=spec.prune) for found in stale.deletes}
+    applies = walked.waves
     plan = Plan(
         id="",
         rollout=spec.name,
@@ -127,30 +191,112 @@ def make_plan(
         waves=(*applies, *waves_of("prune", deletes, prunes, after=applies)),
         guards=(
             *guard_prune(spec.prune, len(inventory), len(stale.deletes)),
-            *guard_changes(spec, changes.values()),
+            *stale.guards,
+            *guard_changes(spec, made, leaving.allowed),
+            *guard_adoptions(spec.apply, made, live),
+            *guard_definitions(made, live, forecast),
+            *guard_deletes(spec, walked.waves, live, leaving),
         ),
         kept=stale.kept,
         forgotten=stale.forgotten,
         notes=(
-            *upserts.notes,
+            *walked.notes,
             *deletes.notes,
             *notes_on(live, prunes),
-            *_unasked(changes.values()),
+            *_unasked(made),
+            *notes_on_takeover(made),
+            *_note_on_failure(state, made, prunes),
+            *notes_on_deletion(state, leaving.allowed, _going(prunes, made), spec.target.namespace),
         ),
+        allowed=leaving.allowed,
         wanted_digest=wanted.digest,
         server_version=live.server_version,
         state_version=state.version if state else "",
         is_remembered=is_remembered(state, stale),
         made_at=live.read_at,
+        undo=walked.undo,
+        course_digest=course.digest if course else "",
     )
-    return replace(plan, id=_identify(plan, spec))
+    plan = with_hooks(plan, wanted.hooks, state)
+    return replace(plan, id=identify(plan, spec))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scene:
+    """What decides about every object."""
+
+    spec: RolloutSpec
+    live: LiveSet
+    expected: Mapping[ObjectRef, Forecast]
+    memory: Mapping[ObjectRef, InventoryEntry]
+    state: RolloutState | None
+
+    def fate(self, manifest: Manifest, is_gone: bool) -> Change:  # noqa: FBT001  (a callback)
+        """Return what an apply does, after a step that deletes the object if there is one."""
+        if not is_gone:
+            entry = self.memory.get(manifest.ref)
+            return _fate(self.spec, manifest, self.live, self.expected, entry)
+        unasked = {manifest.ref: Forecast(prediction=Prediction.SIMULATED)}
+        absent = replace(self.live, objects={})
+        change = _fate(self.spec, manifest, absent, unasked, None)
+        return replace(change, why="is created again after it was deleted")
+
+    def judge(self, change: Change) -> Change:
+        found = self.live.get(change.ref)
+        if found is None or change.wanted is None:
+            return change
+        return judged(self.spec, change, change.wanted, found, self.live)
+
+
+def _walk(course: Course, scene: _Scene, extra: tuple[Change, ...], wanted_digest: str) -> Walk:
+    """Return the waves of declared groups."""
+
+    def facts_of(step: StepPlace, manifest: Manifest, wrote: str, is_gone: bool) -> Facts:  # noqa: FBT001  (a callback)
+        ref = manifest.ref
+        return Facts(
+            step=step, manifest=manifest, live=scene.live.get(ref), entry=scene.memory.get(ref),
+            fate=scene.fate, forecast=course.forecasts.get((step.name, ref)),
+            salt=scene.live.salt, wrote=wrote, is_gone=is_gone,
+            is_patched=is_patched(scene.state, step, manifest),
+        )  # fmt: skip
+
+    target = Step(name="target", action="Apply", changes=extra)
+    before = (Wave(name=target.name, steps=(target,)),) if extra else ()
+    past = resumed(scene.state, course, wanted_digest)
+    return walk_course(course, facts_of, scene.judge, past, before=before)
+
+
+def _going(prunes: Mapping[ObjectRef, Change], changes: Iterable[Change]) -> tuple[ObjectRef, ...]:
+    """Return what is deleted, or deleted and created again."""
+    again = (one.ref for one in changes if one.operation is Operation.REPLACE)
+    return (*prunes, *again)
+
+
+def _note_on_failure(
+    state: RolloutState | None, made: Iterable[Change], prunes: Mapping[ObjectRef, Change]
+) -> tuple[str, ...]:
+    """Say why a plan that changes nothing is carried out all the same."""
+    last = state.last if state is not None else None
+    if last is None or last.outcome == SUCCEEDED or prunes:
+        return ()
+    if any(change.writes for change in made):
+        return ()
+    return (f"revision {last.number} {last.outcome}; what it left is recorded once it is Current",)
 
 
 def is_remembered(state: RolloutState | None, stale: Stale) -> bool:
-    """Whether the state knows of every kept object that it is kept, and holds no unfinished run."""
+    """Whether the state knows of every kept object that it is kept, and holds no unfinished run.
+
+    A run that failed is unfinished too: once everything is well there is a success to remember,
+    or nobody could ever go back to it.
+    """
     if state is None:
         return True
-    return state.journal is None and all(state.by_ref[ref].why_kept for ref in stale.kept)
+    if state.journal is not None or state.removal is not None:
+        return False
+    if state.last is not None and state.last.outcome != SUCCEEDED:
+        return False
+    return all(state.by_ref[ref].why_kept for ref in stale.kept)
 
 
 def _fate(
@@ -162,19 +308,25 @@ def _fate(
 ) -> Change:
     ref = manifest.ref
     found = live.get(ref)
-    change = decide(manifest, found, entry, expected.get(ref), salt=live.salt)
+    proposal = propose(manifest, found, entry, spec.apply, live.scaled)
+    change = decide(manifest, found, entry, expected.get(ref), salt=live.salt, proposal=proposal)
+    if found is None and not change.writes:
+        return change
     if found is None:
         unread = live.unreadable.get(ref)
         why = f"cannot be read now: {unread}" if unread else change.why
         return replace(change, why=why, is_skipped=is_health_skipped(spec, manifest))
     if refusal := why_not_recreated(spec, change):
         change = replace(change, notes=(*change.notes, refusal))
-    return _judged(spec, change, manifest, found, live)
+    if more := notes_on_recreation(change):
+        change = replace(change, notes=(*change.notes, *more))
+    return judged(spec, change, manifest, found, live)
 
 
-def _judged(
+def judged(
     spec: RolloutSpec, change: Change, manifest: Manifest, found: LiveObject, live: LiveSet
 ) -> Change:
+    """Return the change with the verdict on its live object."""
     context = live.contexts.get(change.ref, health.EMPTY)
     body = body_for_verdict(found)
     status = health.compute(body, context, live.read_at)
@@ -204,32 +356,44 @@ def _target_namespace(spec: RolloutSpec, wanted: ManifestSet, live: LiveSet) -> 
     is_missing = bool(name) and name in live.absent_namespaces and ref not in wanted.by_ref()
     if not is_missing or not spec.target.create_namespace:
         return ()
-    body: Body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    origin = Origin(file="spec.target.createNamespace")
-    manifest = Manifest(body=body, ref=ref_of(body), key=f"namespace/{name}", origin=origin)
     change = Change(
         ref=ref,
         api_version="v1",
         operation=Operation.CREATE,
         why="the target's namespace does not exist; the rollout does not own it",
-        wanted=manifest,
+        wanted=namespace_manifest(name),
         prediction=Prediction.SIMULATED,
         is_owned=False,
     )
     return (change,)
 
 
-def prune_change(found: LiveObject, why: str = "is no longer declared") -> Change:
+def namespace_manifest(name: str) -> Manifest:
+    """Return what is sent for the target's namespace where it is missing."""
+    body: Body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    origin = Origin(file="spec.target.createNamespace")
+    return Manifest(body=body, ref=ref_of(body), key=f"namespace/{name}", origin=origin)
+
+
+def prune_change(
+    found: LiveObject,
+    why: str = "is no longer declared",
+    policy: PrunePolicy | None = None,
+) -> Change:
     """Return the change that deletes an object which left the set."""
+    default = policy.propagation if policy else Propagation.FOREGROUND
+    mistake = unreadable_propagation(found.annotations)
     return Change(
         ref=found.ref,
         api_version=found.api_version,
         operation=Operation.PRUNE,
         why=why,
-        live_digest=digest_of(comparable(found.body)),
+        live_digest=found.declared_digest,
         live_uid=found.uid,
         live_resource_version=found.resource_version,
         prediction=Prediction.SERVER,
+        propagation=propagation_of(found.annotations, default).value,
+        notes=(mistake,) if mistake else (),
     )
 
 
@@ -284,29 +448,10 @@ def notes_on(live: LiveSet, prunes: Mapping[ObjectRef, Change]) -> tuple[str, ..
 
 def _unasked(changes: Iterable[Change]) -> tuple[str, ...]:
     """Say of how many objects the server could not be asked."""
-    count = sum(one.prediction is Prediction.SIMULATED and one.is_owned for one in changes)
+    count = sum(
+        one.prediction is Prediction.SIMULATED and one.is_owned and not one.is_made_anew
+        for one in changes
+    )
     noun = "object comes with its" if count == 1 else "objects come with their"
     words = f"{count} {noun} namespace or kind: no dry run could be made of what is not there yet"
     return (words,) if count else ()
-
-
-def _identify(plan: Plan, spec: RolloutSpec) -> str:
-    """Return the digest over everything that decides what happens (PL-10)."""
-    return digest_of({
-        "spec": spec.model_dump(mode="json"),
-        "cluster": plan.cluster_id,
-        "source": plan.source,
-        "wanted": plan.wanted_digest,
-        "changes": [_essence(change) for change in plan.changes],
-        "guards": [[guard.id, guard.value, guard.is_breached] for guard in plan.guards],
-        "kept": sorted(ref.qualified for ref in plan.kept),
-    })  # fmt: skip
-
-
-def _essence(change: Change) -> list[Any]:
-    wanted = change.wanted.digest if change.wanted else ""
-    # NB: what the server makes up for a new object (a Job's selector) differs in every dry run.
-    predicted = "" if change.operation is Operation.CREATE else change.predicted_digest
-    taken = [[conflict.path, conflict.manager] for conflict in change.conflicts]
-    operation = change.operation.value
-    return [change.ref.qualified, operation, wanted, change.live_uid, predicted, taken]

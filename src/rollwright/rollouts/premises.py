@@ -12,15 +12,16 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from rollwright.errors import InvalidManifests, InvalidSpec, Problem, Refused
-from rollwright.rollouts.diff import comparable
+from rollwright.errors import GuardRefused, InvalidManifests, InvalidSpec, Problem, Refused
 from rollwright.rollouts.fates import owner_of
 from rollwright.rollouts.live import LiveObject, LiveSet
-from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, ObjectRef, digest_of
+from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.modes import annotation_mistakes, leaves_alone
 from rollwright.rollouts.order.bodies import defined_kind, mapping, sequence, spec_of
-from rollwright.rollouts.plan import Change, Operation, Plan
-from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.plan import Change, Operation, Plan, Way
+from rollwright.rollouts.spec import GroupsFile, RolloutSpec
 from rollwright.rollouts.state import RolloutState
+from rollwright.rollouts.untouched import left_alone
 
 
 def check_supported(spec: RolloutSpec) -> None:
@@ -30,11 +31,9 @@ def check_supported(spec: RolloutSpec) -> None:
         InvalidSpec: The document asks for such a thing; every one is told.
     """
     asked = {
-        "spec.groups": bool(spec.groups),
+        "spec.groups": isinstance(spec.groups, GroupsFile),
         "spec.windows": bool(spec.windows),
         "spec.dependsOn": bool(spec.depends_on),
-        "spec.onFailure": spec.on_failure.value != "stop",
-        "spec.apply.ignore": bool(spec.apply.ignore),
     }
     problems = [
         Problem(where=spec.name, path=path, message="is not carried out by this version yet")
@@ -100,17 +99,17 @@ def simulated(wanted: ManifestSet, live: LiveSet) -> frozenset[ObjectRef]:
 
 def _is_redefined(crd: Manifest, live: LiveSet) -> bool:
     found = live.get(crd.ref)
-    return found is not None and not _is_within(spec_of(crd.body), spec_of(found.body))
+    return found is not None and not is_within(spec_of(crd.body), spec_of(found.body))
 
 
-def _is_within(part: Any, whole: Any) -> bool:
+def is_within(part: Any, whole: Any) -> bool:
     """Whether a value stands in another, which may have more fields: defaults of the server."""
     if part == whole:
         return True
     if isinstance(part, Mapping) and isinstance(whole, Mapping):
-        return all(key in whole and _is_within(value, whole[key]) for key, value in part.items())
+        return all(key in whole and is_within(value, whole[key]) for key, value in part.items())
     if isinstance(part, list) and isinstance(whole, list):
-        return len(part) == len(whole) and all(map(_is_within, part, whole))
+        return len(part) == len(whole) and all(map(is_within, part, whole))
     return False
 
 
@@ -137,6 +136,7 @@ def check_premises(
         if identity in live.unknown_kinds and not is_coming:
             problems.append(_unknown_kind(manifest, live, known))
     problems += _missing_namespaces(spec, wanted, live)
+    problems += annotation_mistakes(wanted)
     if problems:
         raise InvalidManifests(problems)
     _refuse_foreign(spec, wanted, live)
@@ -174,15 +174,20 @@ def _missing_namespaces(spec: RolloutSpec, wanted: ManifestSet, live: LiveSet) -
 
 
 def _refuse_foreign(spec: RolloutSpec, wanted: ManifestSet, live: LiveSet) -> None:
+    left = left_alone(spec, wanted)
     foreign = [
         f"{ref} belongs to rollout {owner!r}"
-        for ref in wanted.by_ref()
-        if (found := live.get(ref)) and (owner := owner_of(found)) not in {"", spec.name}
+        for ref, manifest in wanted.by_ref().items()
+        if (found := live.get(ref))
+        and not leaves_alone(manifest)
+        and ref not in left
+        and (owner := owner_of(found)) not in {"", spec.name, *spec.apply.take_from}
     ]
     if foreign:
         raise Refused(
             f"{spec.name}: {'; '.join(sorted(foreign))}",
-            hint="an object has one owner: remove it from one of the two rollouts",
+            hint="an object has one owner: remove it from one of the two rollouts; to move it"
+            " here, name that rollout in apply.takeFrom",
         )
 
 
@@ -190,13 +195,13 @@ def check_not_emptied(spec: RolloutSpec, wanted: ManifestSet, state: RolloutStat
     """Refuse to read "nothing was rendered" as "delete everything" (PR-05).
 
     Raises:
-        InvalidManifests: Nothing was rendered and the inventory is not empty.
+        GuardRefused: Nothing was rendered and the inventory is not empty.
     """
     if len(wanted) or state is None or not state.inventory:
         return
-    message = f"the source rendered no object, and {len(state.inventory)} were applied before"
-    raise InvalidManifests(
-        [Problem(where=spec.name, path="spec.source", message=message)],
+    count = len(state.inventory)
+    raise GuardRefused(
+        f"guard PR-05: {spec.name}: the source rendered no object, and {count} were applied before",
         hint="check the source's path; to remove the rollout use `rollwright delete`",
     )
 
@@ -214,7 +219,7 @@ def find_moved(plan: Plan, live: LiveSet) -> tuple[str, ...]:
 
 
 def _why_moved(change: Change, found: LiveObject | None) -> str:
-    if not change.is_owned:
+    if not change.is_owned or change.follows or change.way is Way.CREATE:
         return ""
     if not change.live_uid:
         return "was created meanwhile" if found is not None else ""
@@ -224,5 +229,5 @@ def _why_moved(change: Change, found: LiveObject | None) -> str:
         return "was deleted and created again meanwhile"
     if found.resource_version == change.live_resource_version:
         return ""
-    is_same = not change.live_digest or digest_of(comparable(found.body)) == change.live_digest
+    is_same = not change.live_digest or found.declared_digest == change.live_digest
     return "" if is_same else "was changed meanwhile"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rollwright.rollouts.diff import Conflict
@@ -63,7 +63,11 @@ class ChangeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What became of one step: the results of its changes."""
+    """What became of one step: the results of its changes.
+
+    ``logs`` holds what its containers and programs wrote, by their names: bounded, and without
+    values of Secrets.
+    """
 
     step: str
     outcome: Outcome
@@ -71,6 +75,8 @@ class StepResult:
     message: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    logs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,8 @@ class Report:
         message: The worst object and its cause in one sentence; first line of a failed run.
         hint: What to do next.
         revision: Number under which the run is remembered; zero when nothing had to be done.
+        rollback: What became of going back to a former revision, where the run failed or one
+            before it was killed; its API requests are counted in this report.
     """
 
     rollout: str
@@ -104,6 +112,7 @@ class Report:
     message: str = ""
     hint: str = ""
     revision: int = 0
+    rollback: Report | None = field(default=None, repr=False)
 
     @property
     def changes(self) -> tuple[ChangeResult, ...]:
@@ -118,9 +127,26 @@ class Report:
 
 
 def must_stop(plan: Plan, results: Sequence[StepResult]) -> bool:
-    """Whether no further wave may start: a step did not succeed (OR-101, OR-102)."""
-    del plan
-    return any(step.outcome is not Outcome.SUCCEEDED for step in results)
+    """Whether no further wave may start: a step did not succeed (OR-101, OR-102).
+
+    One that failed and says ``continueOnError`` stops nobody; a cancelled one always does.
+    """
+    forgiven = _forgiven(plan, results)
+    return any(not is_good(step) and step.step not in forgiven for step in results)
+
+
+def is_good(result: StepResult) -> bool:
+    """Whether a step succeeded."""
+    return result.outcome is Outcome.SUCCEEDED
+
+
+def _forgiven(plan: Plan, results: Iterable[StepResult]) -> frozenset[str]:
+    """Return the steps that failed although the run went on (DOC-10)."""
+    hooks = (step for wave in plan.on_failure for step in wave.steps)
+    names = {step.name for step in (*plan.steps, *hooks) if step.continue_on_error}
+    if not names:
+        return frozenset()
+    return frozenset(one.step for one in results if one.step in names and one.outcome in _FAILURES)
 
 
 def step_outcome(changes: Iterable[ChangeResult]) -> Outcome:
@@ -159,13 +185,23 @@ def conclude(
         trigger=trigger,
         outcome=_run_outcome(plan, steps),
         started_at=trigger.received_at,
-        ended_at=max(ended, default=plan.made_at),
+        # A rollback is set off after its plan was made: nothing ends before it began.
+        ended_at=max(*(ended or (plan.made_at,)), trigger.received_at),
         run_id=run_id,
         results=steps,
         statuses=_statuses(plan, steps),
         calls=dict(calls or {}),
     )
     return replace(report, message=_headline(report), hint=_hint(report))
+
+
+def overdue(report: Report, limit: timedelta) -> Report:
+    """Return the record of a run that was stopped because it took too long."""
+    if report.outcome is not Outcome.CANCELLED:
+        return report
+    words = f"the run took longer than {limit.total_seconds():g} s (spec.timeout)"
+    hint = "raise spec.timeout, or run the same rollout again to resume"
+    return replace(report, outcome=Outcome.TIMED_OUT, message=words, hint=hint)
 
 
 def _not_started(plan: Plan, results: Sequence[StepResult]) -> tuple[StepResult, ...]:
@@ -196,7 +232,9 @@ def _run_outcome(plan: Plan, steps: Sequence[StepResult]) -> Outcome:
     Where nothing but deletes was asked for, they are what counts.
     """
     prunes = {s.name for wave in plan.waves for s in wave.steps if s.action == "Prune"}
-    upserts = [step for step in steps if step.step not in prunes] or steps
+    passed = prunes | _forgiven(plan, steps)
+    upserts = [step for step in steps if step.step not in passed]
+    upserts = upserts or [step for step in steps if step.step not in passed - prunes]
     for bad in (Outcome.CANCELLED, Outcome.FAILED, Outcome.TIMED_OUT):
         if any(step.outcome is bad for step in upserts):
             return bad
@@ -208,10 +246,17 @@ def _run_outcome(plan: Plan, steps: Sequence[StepResult]) -> Outcome:
 
 def _statuses(plan: Plan, steps: Sequence[StepResult]) -> tuple[ObjectStatus, ...]:
     known = {c.ref: c.status for c in plan.changes if c.status and c.operation != "prune"}
-    for step in steps:
+    hooks = _hook_steps(plan)
+    for step in (one for one in steps if one.step not in hooks):
         seen = {c.ref: c.status for c in step.changes if c.status and c.operation != "prune"}
         known.update(seen)
     return tuple(known[ref] for ref in sorted(known))
+
+
+def _hook_steps(plan: Plan) -> frozenset[str]:
+    """Return the steps that run hooks: these are no part of the health (HK-05)."""
+    waves = (*plan.waves, *plan.on_failure)
+    return frozenset(step.name for wave in waves for step in wave.steps if step.hook)
 
 
 def _badness(change: ChangeResult) -> tuple[int, ObjectRef]:
@@ -222,12 +267,14 @@ def _badness(change: ChangeResult) -> tuple[int, ObjectRef]:
 def _headline(report: Report) -> str:
     if report.outcome is Outcome.SUCCEEDED:
         return _success(report)
-    if report.failures:
-        first = report.failures[0]
+    forgiven = _forgiven(report.plan, report.results)
+    counted = [step for step in report.results if step.step not in forgiven]
+    if failures := [one for one in report.failures if any(one in s.changes for s in counted)]:
+        first = failures[0]
         return f"{first.ref}: {first.message}"
     if report.outcome is Outcome.CANCELLED:
         return "cancelled"
-    bad = [step for step in report.results if step.outcome is not Outcome.SUCCEEDED]
+    bad = [step for step in counted if not is_good(step)]
     told = next((step.message for step in bad if step.message), "did not succeed")
     return f"{bad[0].step}: {told}" if bad else told
 
@@ -236,9 +283,16 @@ def _success(report: Report) -> str:
     keep, good = Operation.KEEP, Outcome.SUCCEEDED
     done = sum(1 for c in report.changes if c.outcome is good and c.operation is not keep)
     words = f"{done} change{'' if done == 1 else 's'} carried out" if done else "nothing to do"
-    left = [change for change in report.changes if change.outcome is not good]
+    forgiven = _forgiven(report.plan, report.results)
+    counted = [step for step in report.results if step.step not in forgiven]
+    left = [change for step in counted for change in step.changes if change.outcome is not good]
+    if forgiven:
+        names = ", ".join(sorted(forgiven))
+        words = f"{words}; went on although {names} failed"
+    elif not left:
+        words = f"{words}; {_how_it_is(report.plan)}"
     if not left:
-        return f"{words}; {_how_it_is(report.plan)}"
+        return words
     # Only deletes can have failed here: what could not go is named, and tried again (OR-105).
     first = min(left, key=lambda one: (one.outcome not in _FAILURES, one.ref))
     others = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
@@ -254,6 +308,7 @@ def _how_it_is(plan: Plan) -> str:
 
 def _hint(report: Report) -> str:
     hints = [failure.hint for failure in report.failures if failure.hint]
+    hints += [s.hint for s in report.results if s.hint and s.outcome in _FAILURES]
     if hints:
         return hints[0]
     if report.outcome is Outcome.CANCELLED:

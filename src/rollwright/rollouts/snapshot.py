@@ -11,6 +11,8 @@ a value. Equal sets with equal salts give equal bytes.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,7 +23,21 @@ from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
 KIND = "RolloutSnapshot"
 FORMAT = 1
 LIMIT_BYTES = 256 * 1024 * 1024
-"""A snapshot that unpacks to more is damaged or made to hurt."""
+"""A snapshot that unpacks to more is damaged or made to hurt; a larger set is not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What was rolled out, whole.
+
+    Attributes:
+        wanted: The rendered objects, placed and labelled.
+        document: The Rollout that declared them, with every default, as JSON; ``None`` of a
+            snapshot that was kept without it.
+    """
+
+    wanted: ManifestSet
+    document: Mapping[str, Any] | None = None
 
 
 class _Object(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,24 +53,44 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     source: str
     objects: list[_Object]
+    rollout: dict[str, Any] | None = None
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_Document)
 
 
-def encode_snapshot(wanted: ManifestSet, *, salt: str) -> bytes:
-    """Return the set as compressed bytes; the same bytes for the same set and salt."""
+def encode_snapshot(
+    wanted: ManifestSet, *, salt: str, document: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the set as compressed bytes; the same bytes for the same values.
+
+    Args:
+        wanted: The rendered objects; their order is not kept.
+        salt: Key of the installation.
+        document: The Rollout that declared them, so that a replay follows the same rules.
+
+    Raises:
+        InvalidDocument: It is larger than a snapshot may be.
+    """
     objects = [
         _Object(body=dict(one.body), key=one.key, file=one.origin.file, line=one.origin.line)
         for one in sorted(wanted, key=lambda one: one.ref)
     ]
-    document = _Document(kind=KIND, format=FORMAT, salt=salt, source=wanted.source, objects=objects)
-    return zlib.compress(_ENCODER.encode(document), level=6)
+    rollout = None if document is None else dict(document)
+    text = _ENCODER.encode(
+        _Document(
+            kind=KIND, format=FORMAT, salt=salt, source=wanted.source, objects=objects,
+            rollout=rollout,
+        )
+    )  # fmt: skip
+    if len(text) > LIMIT_BYTES:
+        raise InvalidDocument(f"the rendered set is too large to be kept: {len(text)} bytes")
+    return zlib.compress(text, level=6)
 
 
-def decode_snapshot(data: bytes, *, where: str) -> ManifestSet:
-    """Return the set that ``encode_snapshot`` packed.
+def decode_snapshot(data: bytes, *, where: str) -> Snapshot:
+    """Return what ``encode_snapshot`` packed.
 
     Args:
         data: The bytes.
@@ -76,7 +112,8 @@ def decode_snapshot(data: bytes, *, where: str) -> ManifestSet:
             f"{where}: {document.kind!r} of format {document.format}, expected {KIND!r} of {FORMAT}",
             hint="a newer Rollwright kept it; upgrade",
         )
-    return ManifestSet(tuple(map(_manifest, document.objects)), document.source)
+    wanted = ManifestSet(tuple(map(_manifest, document.objects)), document.source)
+    return Snapshot(wanted=wanted, document=document.rollout)
 
 
 def _manifest(one: _Object) -> Manifest:

@@ -28,21 +28,25 @@ class InventoryEntry:
         ref: The object.
         api_version: The version it was last applied in; it is read in that version again.
         uid: Of the object that was applied; empty while only intended.
-        wanted_digest: Of the body that was sent.
+        wanted_digest: Of the body that was wanted.
+        rules_digest: Of the rules of the document by which a different body was sent.
         owned_digest: Of the live fields that our manager owned right after that.
         resource_version: Right after that; equal means nothing at all has changed.
         wave: The wave it was applied in, for the order of deletes.
         why_kept: Why it is still here although nobody wants it (a survivor of a prune).
+        keeping: Annotations of what was sent that keep it from being deleted, ``name: value``.
     """
 
     ref: ObjectRef
     api_version: str
     uid: str = ""
     wanted_digest: str = ""
+    rules_digest: str = ""
     owned_digest: str = ""
     resource_version: str = ""
     wave: int = 0
     why_kept: str = ""
+    keeping: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +81,33 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoneStep:
+    """A step that a run has carried out, and that must not be carried out again by a resumed one.
+
+    ``digest`` is of what was declared of it.
+    """
+
+    step: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunStep:
+    """A step that a run has begun; a resumed one goes on with it as of that moment."""
+
+    step: str
+    digest: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """A run that has begun and not yet been closed.
 
-    ``planned`` names what it may write; ``token`` is the fencing token of its lock.
+    ``planned`` names what it may write; ``token`` is the fencing token of its lock; ``digest`` is
+    that of the set it was to bring about, rendered from ``source``; ``rolled_back_to`` is the
+    revision that it was going back to. ``done`` are steps that it has carried out,
+    ``begun`` those of plugins that it began; ``goes_on_from`` is the run that was interrupted first and that this one goes on from.
     """
 
     run_id: str
@@ -89,6 +116,12 @@ class Journal:
     token: int
     started_at: datetime
     planned: tuple[ObjectRef, ...] = ()
+    digest: str = ""
+    source: str = ""
+    rolled_back_to: int = 0
+    done: tuple[DoneStep, ...] = ()
+    begun: tuple[BegunStep, ...] = ()
+    goes_on_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +136,7 @@ class Hold:
         bad_digest: Of the rendered set that is not to be applied; empty when nothing is. The hold
             ends by itself when the source renders to anything else.
         revision: The revision that is held.
+        older_digests: Of sets that were gone back from before, and are not to be applied either.
     """
 
     reason: str
@@ -111,13 +145,44 @@ class Hold:
     source: str = ""
     bad_digest: str = ""
     revision: int = 0
+    older_digests: tuple[str, ...] = ()
+
+    @property
+    def bad_digests(self) -> frozenset[str]:
+        """Of every set that is not to be applied; empty when nothing at all is."""
+        return frozenset({self.bad_digest, *self.older_digests} - {""})
+
+    @property
+    def is_total(self) -> bool:
+        """Whether nothing at all is to be applied, whatever the source renders (RB-07)."""
+        return not self.bad_digests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """The whole rollout is marked for deletion, and nothing is deleted yet (PR-31).
+
+    Attributes:
+        plan_id: The plan that the marks name.
+        actor: Who marked it.
+        marked_at: When.
+        due_at: From when it may be deleted without a person's word.
+        protected_due_at: From when objects of protected kinds may.
+    """
+
+    plan_id: str
+    actor: str
+    marked_at: datetime
+    due_at: datetime
+    protected_due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Something that somebody did beside the runs: a lock taken over, a hold, a release.
 
-    ``kind`` is ``takeover``, ``break``, ``hold``, ``release`` or ``forget``.
+    ``kind`` is ``takeover``, ``break``, ``hold``, ``release``, ``mark``, ``cancel``, ``move`` or
+    ``forget``.
     """
 
     at: datetime
@@ -144,6 +209,7 @@ class RolloutState:
     revisions: tuple[Revision, ...] = ()
     journal: Journal | None = None
     hold: Hold | None = None
+    removal: Removal | None = None
     audit: tuple[AuditEntry, ...] = ()
     token: int = 0
     version: str = ""
@@ -157,6 +223,13 @@ class RolloutState:
     def audited(self, entry: AuditEntry) -> RolloutState:
         """Return the state with one more audit entry; the oldest go."""
         return replace(self, audit=(*self.audit, entry)[-AUDIT_KEPT:])
+
+    @property
+    def taken_by_last(self) -> AuditEntry | None:
+        """How the last run, open or ended, came by a lock that was not given back."""
+        run = self.journal or self.last
+        taken = [one for one in self.audit if one.kind in {"takeover", "break"}]
+        return taken[-1] if run and taken and taken[-1].at >= run.started_at else None
 
     @property
     def last(self) -> Revision | None:

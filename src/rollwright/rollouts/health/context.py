@@ -123,7 +123,7 @@ class HealthContext:
         rules: Custom rules, strongest first: of the rollout, then of the site.
     """
 
-    wanted: Body | None = None
+    wanted: Body | None = field(default=None, repr=False)
     applied_at: datetime | None = None
     options: HealthOptions = HealthOptions()
     rules: tuple[CustomRule, ...] = ()
@@ -144,7 +144,7 @@ class HealthContext:
     finalizer_controllers: Mapping[str, bool] = field(default_factory=dict)
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
     previous_logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    secret_values: frozenset[str] = frozenset()
+    secret_values: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 EMPTY = HealthContext()

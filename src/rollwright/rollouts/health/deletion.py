@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 
+from rollwright.rollouts.health.finalizers import keeper_of
 from rollwright.rollouts.health.ownership import is_owned_by, writers_of
 from rollwright.rollouts.health.subject import Finding, Subject, moment, plural, text_of
+from rollwright.rollouts.mentions import used_by_pods
+from rollwright.rollouts.order.bodies import mapping
 from rollwright.rollouts.status import Evidence, HealthWarning, Status
 
 FOREGROUND = "foregroundDeletion"
 INSTANCES = "customresourcecleanup.apiextensions.k8s.io"
-_NAMESPACE_CONDITIONS = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+_CLAIM_IN_USE = "kubernetes.io/pvc-protection"
+_VOLUME_IN_USE = "kubernetes.io/pv-protection"
+_NAMES_SHOWN = 3
+_NAMESPACE_CONDITIONS = (
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionContentFailure",
+    "NamespaceContentRemaining",
+    "NamespaceFinalizersRemaining",
+)
 
 
 def terminating(s: Subject) -> Finding:
@@ -58,9 +70,36 @@ def _why(s: Subject, finalizer: str) -> str:
         count = s.context.instance_count
         left = "its objects" if count is None else plural(count, "object")
         return f"waits for {left} of this kind"
+    if finalizer == _CLAIM_IN_USE and (pods := _pods_with_claim(s)):
+        return f"still used by {pods}"
+    if finalizer == _VOLUME_IN_USE and (claim := _claim_of(s)):
+        return f"still bound to {claim}"
+    keeper = keeper_of(finalizer)
+    keeper = keeper if keeper and keeper.is_known else None
     if s.context.finalizer_controllers.get(finalizer) is False:
-        return f"no controller seen for {finalizer.partition('/')[0]}"
-    return ""
+        who = f" ({keeper.name})" if keeper else ""
+        return f"no controller seen for {finalizer.partition('/')[0]}{who}"
+    return f"{keeper.name} takes it off" if keeper else ""
+
+
+def _pods_with_claim(s: Subject) -> str:
+    users = [
+        one
+        for one in s.context.pods
+        if any(
+            (used.kind, used.namespace, used.name) == (s.ref.kind, s.ref.namespace, s.ref.name)
+            for used in used_by_pods({"apiVersion": "v1", "kind": "Pod", **one})
+        )
+    ]
+    names = sorted(f"Pod/{mapping(one.get('metadata')).get('name')}" for one in users)
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _claim_of(s: Subject) -> str:
+    claim = mapping(s.spec.get("claimRef"))
+    is_named = bool(claim.get("name"))
+    return f"PersistentVolumeClaim/{claim.get('namespace')}/{claim['name']}" if is_named else ""
 
 
 def _children(s: Subject) -> str:
@@ -71,6 +110,7 @@ def _children(s: Subject) -> str:
 
 
 def _namespace_finalizer(s: Subject, finalizer: str) -> str:
-    said = [text_of(s.conditions[one]) for one in _NAMESPACE_CONDITIONS if one in s.conditions]
+    found = (s.conditions[one] for one in _NAMESPACE_CONDITIONS if one in s.conditions)
+    said = [text_of(one) for one in found if one.get("status") != "False"]
     words = f"finalizer {finalizer}"
     return f"{words}: {' '.join(said)}" if said else words

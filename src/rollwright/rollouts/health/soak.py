@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from rollwright.rollouts.health.subject import by_type, plural
 from rollwright.rollouts.health.wait import WaitOutcome, WaitVerdict
@@ -22,9 +23,22 @@ MAX_BREAKS = 2
 """The second break fails; the first one only restarts the clock (HL-137)."""
 
 
+class Break(StrEnum):
+    """How the soak was broken."""
+
+    LEFT = "left"
+    """The status left Current."""
+    RESTARTED = "restarted"
+    """Containers restarted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Soak:
     """How long an object has been Current without trouble.
+
+    One crash shows twice: the pod's restarts grow and the object leaves Current, in any order.
+    Until everything is well again both are one ``trouble`` and one break; a container that
+    restarts again meanwhile is the next one.
 
     Attributes:
         length: How long it must be.
@@ -32,7 +46,9 @@ class Soak:
         baseline: Restarts of each pod of the current revision when the clock started.
         excused: Pods that were evicted or drained; another may take their place.
         break_count: Times that the status left Current or restarts grew.
+        broken_at: When it last happened.
         last_break: What the last break was, for a person.
+        trouble: How the trouble that goes on has shown; empty when there is none.
     """
 
     length: timedelta
@@ -40,31 +56,33 @@ class Soak:
     baseline: Mapping[str, int] = field(default_factory=dict)
     excused: frozenset[str] = frozenset()
     break_count: int = 0
+    broken_at: datetime | None = None
     last_break: str = ""
+    trouble: frozenset[Break] = frozenset()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the object has been Current at least once."""
+        return self.started_at is not None or self.break_count > 0
 
     def observe(self, status: ObjectStatus, pods: Iterable[Body], now: datetime) -> Soak:
         """Fold one observation; ``pods`` are those of the current revision."""
         everybody = tuple(pods)
         seen = tuple(pod for pod in everybody if not _is_leaving(pod))
+        if not self.has_begun:
+            return _restarted(self, seen, now) if status.is_current else self
+        soak = _counted(self, seen, now)
         if not status.is_current:
-            return self._left_current(status)
-        if self.started_at is None:
-            return _restarted(self, seen, now)
-        excused = self.excused | {uid_of(pod) for pod in everybody if is_disrupted(pod)}
-        grown = growth(self.baseline, seen)
-        if grown:
-            again = replace(self, break_count=self.break_count + 1, last_break=grown)
-            return _restarted(again, seen, now)
-        kept = replace(self, excused=excused)
-        if _is_replaced(self.baseline, excused, seen):
+            words = f"it became {status.status}: {status.message}"
+            return replace(_broken(soak, Break.LEFT, words, now), started_at=None)
+        soak = _quieted(soak, seen)
+        if soak.started_at is None:
+            return _restarted(soak, seen, now)
+        excused = soak.excused | {uid_of(pod) for pod in everybody if is_disrupted(pod)}
+        kept = replace(soak, excused=excused)
+        if _is_replaced(soak.baseline, excused, seen):
             return _restarted(replace(kept, last_break="a pod was replaced"), seen, now)
-        return replace(kept, baseline=_followed(self.baseline, seen))
-
-    def _left_current(self, status: ObjectStatus) -> Soak:
-        if self.started_at is None:
-            return self
-        words = f"it became {status.status}: {status.message}"
-        return replace(self, started_at=None, break_count=self.break_count + 1, last_break=words)
+        return replace(kept, baseline=_followed(soak.baseline, seen))
 
     def verdict(self, now: datetime) -> WaitVerdict:
         """Return whether the soak has passed, goes on, or has failed."""
@@ -86,6 +104,34 @@ class Soak:
         )
 
 
+def _counted(soak: Soak, pods: tuple[Body, ...], now: datetime) -> Soak:
+    """Count restarts that are new, and start the clock again if it runs."""
+    grown = growth(soak.baseline, pods)
+    if not grown:
+        return soak
+    broken = _broken(soak, Break.RESTARTED, grown, now)
+    started_at = None if soak.started_at is None else now
+    return replace(broken, started_at=started_at, baseline=baseline_of(pods))
+
+
+def _broken(soak: Soak, how: Break, words: str, now: datetime) -> Soak:
+    if how is Break.LEFT and how in soak.trouble:
+        return soak  # it has not come back yet
+    is_next = how in soak.trouble or not soak.trouble
+    return replace(
+        soak,
+        break_count=soak.break_count + is_next,
+        broken_at=now if is_next else soak.broken_at,
+        last_break=words,
+        trouble=soak.trouble | {how},
+    )
+
+
+def _quieted(soak: Soak, pods: tuple[Body, ...]) -> Soak:
+    """End the trouble when no pod is in it: the object's own status may lag behind them."""
+    return soak if any(map(_is_down, pods)) else replace(soak, trouble=frozenset())
+
+
 def _restarted(soak: Soak, pods: tuple[Body, ...], now: datetime) -> Soak:
     return replace(soak, started_at=now, baseline=baseline_of(pods))
 
@@ -94,6 +140,11 @@ def uid_of(pod: Body) -> str:
     """Return a pod's UID; its name where none is known."""
     metadata = pod.get("metadata") or {}
     return str(metadata.get("uid") or metadata.get("name") or "")
+
+
+def _is_down(pod: Body) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(one.get("ready") is False for one in statuses)
 
 
 def _is_leaving(pod: Body) -> bool:

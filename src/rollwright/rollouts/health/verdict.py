@@ -22,6 +22,7 @@ from rollwright.rollouts.health.custom import CustomRule, apply_rule
 from rollwright.rollouts.health.deletion import terminating
 from rollwright.rollouts.health.subject import Finding, Subject, subject_of
 from rollwright.rollouts.health.table import RULES
+from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.manifest import Body, ObjectRef, group_of
 from rollwright.rollouts.status import Evidence, HealthWarning, ObjectStatus, Status
 
@@ -57,6 +58,8 @@ def compute(
     if body is None:
         return _absent(ref, context, now)
     place = ref or _identify(body)
+    if hidden := hidden_texts((body,), shortest=1):
+        context = replace(context, secret_values=context.secret_values | hidden)
     try:
         s = subject_of(place, body, context, now)
         rule, finding = _decide(s)

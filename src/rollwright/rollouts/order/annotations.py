@@ -108,6 +108,12 @@ def read_marks(body: Body, ref: ObjectRef, where: str, findings: Findings) -> Ma
     )
 
 
+def read_wave(body: Body, ref: ObjectRef, where: str, findings: Findings) -> int | None:
+    """Read only the wave that an object names; ``None`` if it names none."""
+    annotations = mapping(mapping(body.get("metadata")).get("annotations"))
+    return _Reader(body, ref, where, findings, annotations).wave()
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     body: Body

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from rollwright.rollouts.spec.part import Flag, Name, Part, Text
+from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.part import Count, Flag, Name, Part, Text
 from rollwright.rollouts.spec.uses import CheckUse, Named, Use
 
 LIST_TAG, FILE_TAG = "<list>", "<file>"
@@ -54,6 +55,12 @@ class Step(Part):
     """What to do with them."""
     continue_on_error: Flag = False
     """Go on although this step failed."""
+    wait: Flag = True
+    """Where no check is named, wait until the objects are Current."""
+    timeout: Duration | None = None
+    """How long the step may take with all its checks; null leaves it to the checks."""
+    retries: Count = 0
+    """How often the step is tried again after an error that can pass."""
     success: tuple[CheckUse, ...] = ()
     """Checks that must hold, in order; without any, the objects must be Current."""
     failure: tuple[CheckUse, ...] = ()

@@ -74,7 +74,7 @@ def dump(spec: RolloutSpec, *, keep_defaults: bool = False) -> dict[str, Any]:
     body = spec.model_dump(
         mode="json",
         by_alias=True,
-        exclude={"name", "labels"},
+        exclude={"name", "labels", "groups_parallel"},
         exclude_defaults=not keep_defaults,
     )
     if isinstance(spec.groups, GroupsFile):

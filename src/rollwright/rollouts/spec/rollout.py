@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from rollwright.rollouts.spec.durations import Duration
-from rollwright.rollouts.spec.groups import Groups, GroupsFile, Rest, Selector
+from rollwright.rollouts.spec.groups import Group, Groups, GroupsFile, Rest, Selector
+from rollwright.rollouts.spec.ownership import Adoption, ConflictRules, Tools
 from rollwright.rollouts.spec.part import (
     Count,
     Flag,
@@ -44,6 +45,13 @@ class OnFailure(StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnInterrupted(StrEnum):
+    """What follows a run that was killed."""
+
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+
+
 class Approval(StrEnum):
     """When somebody has to agree to a plan."""
 
@@ -51,6 +59,36 @@ class Approval(StrEnum):
     ALWAYS = "always"
     ON_PRUNE = "onPrune"
     ON_CONFLICT = "onConflict"
+
+
+class Unpredictable(StrEnum):
+    """What follows when nobody can say what an apply would do (AP-65)."""
+
+    ALLOW = "allow"
+    APPROVE = "approve"
+    REFUSE = "refuse"
+
+
+class Propagation(StrEnum):
+    """What becomes of the objects that a deleted object owns."""
+
+    FOREGROUND = "foreground"
+    """They are deleted first."""
+    BACKGROUND = "background"
+    """They are deleted afterwards."""
+    ORPHAN = "orphan"
+    """They stay."""
+
+
+class DeletionRule(StrEnum):
+    """What becomes of a rollout's objects when the rollout is deleted."""
+
+    DELETE = "delete"
+    """They are deleted."""
+    ORPHAN = "orphan"
+    """They stay, without the labels of the rollout."""
+    KEEP = "keep"
+    """They stay as they are."""
 
 
 class ConfigEntry(Part):
@@ -103,8 +141,20 @@ class ApplyPolicy(Part):
     """Kinds that may be deleted and created again to change an immutable field."""
     migrate_client_side: Flag = True
     """Take over what a client-side kubectl apply owned."""
+    unpredictable: Unpredictable = Unpredictable.APPROVE
+    """What to do with an object whose admission webhook supports no dry run."""
+    simulate_in: OptionalLabel = ""
+    """A namespace for dry runs of objects whose own namespace does not exist yet."""
     ignore: tuple[IgnoreRule, ...] = ()
     """Fields that are left as they are in the cluster."""
+    conflicts: ConflictRules = ()
+    """What becomes of fields that other managers own; the first rule that matches counts."""
+    adopt: Adoption = Adoption.IF_NO_OWNER
+    """Which objects that are not ours yet may become ours."""
+    takeover: Tools = ()
+    """Tools that hand their objects over: helm, flux, argocd, …"""
+    take_from: tuple[Label, ...] = ()
+    """Rollouts whose objects move to this one where it declares them."""
 
 
 class HealthPolicy(Part):
@@ -133,6 +183,17 @@ class PrunePolicy(Part):
     """Kinds that are deleted only with an approval naming the object."""
     on_empty: Literal["refuse"] = "refuse"
     """A source that renders nothing is refused: it never means to delete everything."""
+    propagation: Propagation = Propagation.FOREGROUND
+    """What becomes of the objects that a deleted object owns."""
+
+
+class DeletionPolicy(Part):
+    """What `rollwright delete` does with the whole rollout."""
+
+    policy: DeletionRule = DeletionRule.DELETE
+    """What becomes of its objects."""
+    two_phase: Flag = False
+    """Only mark the objects at first, unless a person confirms the name."""
 
 
 class Retain(Part):
@@ -173,8 +234,14 @@ class SpecBody(Part):
     """How long objects may take to become Current."""
     prune: PrunePolicy = PrunePolicy()
     """What may be deleted because nobody wants it any more."""
+    deletion: DeletionPolicy = DeletionPolicy()
+    """What becomes of everything when the rollout is deleted."""
+    timeout: Duration | None = None
+    """How long a run may take at most; null for as long as it takes."""
     on_failure: OnFailure = OnFailure.STOP
     """What follows a failed run."""
+    on_interrupted: OnInterrupted = OnInterrupted.RESUME
+    """What the next run does first when the one before was killed."""
     retain: Retain = Retain()
     """What is kept of former runs."""
     approval: Approval = Approval.NEVER
@@ -226,3 +293,10 @@ class RolloutSpec(SpecBody):
     """Name of the rollout, unique in a site."""
     labels: Mapping[Text, Text] = Field(default={})
     """Labels, to select rollouts by."""
+    groups_parallel: Flag = False
+    """Run the groups side by side: only a document of the older format may say so (DOC-5)."""
+
+    @property
+    def declared_groups(self) -> tuple[Group, ...]:
+        """The groups; those of a file once it was read."""
+        return () if isinstance(self.groups, GroupsFile) else self.groups

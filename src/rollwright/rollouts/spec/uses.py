@@ -60,7 +60,7 @@ def _from_check(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return _from_name(value)
     if "use" in value or "with" in value:
-        check = value
+        check = _with_comparisons(value)
     elif len(value) == 1:
         [(name, options)] = value.items()
         check = {"use": name, "with": _comparisons(options) if name == COMPARISONS else options}
@@ -68,6 +68,13 @@ def _from_check(value: Any) -> Any:
     else:
         raise refuse(f"expected one check in each entry; got {', '.join(value) or 'none'}")
     return {**check, "with": {}} if check.get("with") is None else check
+
+
+def _with_comparisons(check: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read both forms of comparisons under ``with`` too."""
+    if check.get("use") != COMPARISONS or not isinstance(check.get("with"), list | tuple):
+        return check
+    return {**check, "with": _comparisons(check["with"])}
 
 
 def _comparisons(options: Any) -> Any:
