@@ -7,7 +7,7 @@ own. Where they disagree nobody can tell what was meant; quotes, or the value it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from rollwright.documents.readers import (
     number_text,
     readings,
 )
-from rollwright.documents.texts import decode, explain
+from rollwright.documents.texts import cause_of, decode, explain
 from rollwright.errors import InvalidDocument, Problem, excerpt
 
 
@@ -43,7 +43,7 @@ def ambiguities(
     try:
         return tuple(_problems(plain, name, limits))
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise explain(error, plain, name) from error
+        raise explain(error, plain, name) from cause_of(error, plain)
 
 
 @dataclass(slots=True)
@@ -68,20 +68,61 @@ class _Frame:
 
 def _problems(text: str, name: str, limits: Limits) -> Iterator[Problem]:
     stack: list[_Frame] = []
+    page = _Page()
     for count, event in enumerate(yaml.parse(text, Loader=KubeLoader)):
         if count > limits.nodes:
             raise InvalidDocument(f"{name}: more than {limits.nodes:,} nodes", hint="split it")
         if isinstance(event, yaml.ScalarEvent):
-            yield from _look(event, stack, name)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            stack.append(_Frame(isinstance(event, yaml.MappingStartEvent)))
-            if len(stack) > limits.depth:
-                raise InvalidDocument(f"{name}: nested deeper than {limits.depth} levels")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            stack.pop()
-            _move(stack, "?")
-        elif isinstance(event, yaml.AliasEvent):
-            _move(stack, f"*{event.anchor}")
+            page.look(event, stack, name)
+        elif isinstance(event, yaml.DocumentEndEvent):
+            yield from page.problems()
+            page = _Page()
+        else:
+            _follow(event, stack)
+        if len(stack) > limits.depth:
+            raise InvalidDocument(f"{name}: nested deeper than {limits.depth} levels")
+
+
+def _follow(event: Any, stack: list[_Frame]) -> None:
+    """Go where an event leads that is no scalar."""
+    if isinstance(event, yaml.CollectionStartEvent):
+        stack.append(_Frame(isinstance(event, yaml.MappingStartEvent)))
+    elif isinstance(event, yaml.CollectionEndEvent):
+        stack.pop()
+        _move(stack, "?")
+    elif isinstance(event, yaml.AliasEvent):
+        _move(stack, f"*{event.anchor}")
+
+
+@dataclass(slots=True)
+class _Page:
+    """One document: what is disputed in it, and where Secrets stand in it."""
+
+    found: list[tuple[Path, Problem]] = field(default_factory=list)
+    secrets: list[Path] = field(default_factory=list)
+
+    def look(self, event: Any, stack: list[_Frame], name: str) -> None:
+        path = _path(stack)
+        if path[-1:] == ("kind",) and event.value in _SECRET_KINDS:
+            self.secrets.append(path[:-1])
+        self.found += ((path, one) for one in _look(event, stack, name))
+
+    def problems(self) -> Iterator[Problem]:
+        """Give what is disputed; of a Secret's value not even what it looks like."""
+        for path, problem in self.found:
+            yield replace(problem, message=_HIDDEN) if self._is_hidden(path) else problem
+
+    def _is_hidden(self, path: Path) -> bool:
+        # NB: the kind of an object may stand below its values.
+        return any(
+            path[: len(place)] == place and _SECRET_PARTS & set(path[len(place) :])
+            for place in self.secrets
+        )
+
+
+_SECRET_KINDS: Final = frozenset({"Secret", "SecretList"})
+_SECRET_PARTS: Final = frozenset({"data", "stringData"})
+_HIDDEN: Final = "readers dispute what this value of a Secret is; quote it"
 
 
 def _move(stack: list[_Frame], text: str) -> None:

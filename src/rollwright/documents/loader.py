@@ -45,6 +45,17 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
+class AnchorError(ScalarError):
+    """An alias that leads nowhere; ``bare`` says so without its name, which may be a value.
+
+    ``password: *hunter2`` was meant as text by whoever wrote it.
+    """
+
+    def __init__(self, message: str, bare: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.bare = bare
+
+
 class DuplicateKey(ScalarError):
     """A key that stands twice in one mapping."""
 
@@ -227,7 +238,8 @@ class KubeLoader(_Base):  # type: ignore[misc]  # (the base is chosen at import,
     def _document(self) -> LoadedValue:
         start: Any = self.get_event()
         if start.version or start.tags:
-            raise _error(start, "a document must not begin with a % directive", "remove the line")
+            why = ScalarError("a document must not begin with a % directive", "remove the line")
+            raise _error(start, why)
         self._stack, self._frame, self._anchors = [], _Root(), {}
         first: Any = self.get_event()
         end = self._build(first)
@@ -247,7 +259,7 @@ class KubeLoader(_Base):  # type: ignore[misc]  # (the base is chosen at import,
                 handlers[event.__class__](self, event)
                 event = get_event()
         except ScalarError as error:
-            raise _error(event, error.message, error.hint) from error
+            raise _error(event, error) from error
         return event
 
     def _count(self, nodes: int) -> None:
@@ -288,10 +300,12 @@ class KubeLoader(_Base):  # type: ignore[misc]  # (the base is chosen at import,
 
     def _on_alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise ScalarError(f"no anchor {event.anchor!r} before this alias", "check the spelling")
+            message = f"no anchor {event.anchor!r} before this alias"
+            raise AnchorError(message, "no anchor before this alias", _ANCHOR_HINT)
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise ScalarError(f"anchor {event.anchor!r} contains itself", _NO_CYCLES)
+            message = f"anchor {event.anchor!r} contains itself"
+            raise AnchorError(message, "an anchor contains itself", _NO_CYCLES)
         if not isinstance(anchored, _Anchored):
             self._count(1)
             self._frame.scalar(anchored)
@@ -304,6 +318,7 @@ class KubeLoader(_Base):  # type: ignore[misc]  # (the base is chosen at import,
 
 
 _TOO_LARGE: Final = "split the document"
+_ANCHOR_HINT: Final = "check the spelling; quote a text that begins with *"
 _NO_CYCLES: Final = "write the value out; JSON has no cycles"
 
 _HANDLERS: Final[dict[type, Callable[[KubeLoader, Any], None]]] = {
@@ -317,11 +332,18 @@ _HANDLERS: Final[dict[type, Callable[[KubeLoader, Any], None]]] = {
 
 
 class KubeError(yaml.MarkedYAMLError):
-    """A text that is YAML, and that Kubernetes could not hold; ``note`` is the hint."""
+    """A text that is YAML, and that Kubernetes could not hold; ``note`` is the hint.
+
+    ``bare`` is the problem without a word of the text.
+    """
+
+    bare = ""
 
 
-def _error(event: Any, message: str, hint: str | None) -> KubeError:
-    return KubeError(problem=message, problem_mark=event.start_mark, note=hint)
+def _error(event: Any, error: ScalarError) -> KubeError:
+    found = KubeError(problem=error.message, problem_mark=event.start_mark, note=error.hint)
+    found.bare = getattr(error, "bare", error.message)
+    return found
 
 
 def _copy(value: Any) -> Any:

@@ -18,7 +18,7 @@ from rollwright.documents.loader import (
     LoadedValue,
 )
 from rollwright.documents.places import Lines, Path, as_yaml
-from rollwright.documents.texts import decode, explain, place
+from rollwright.documents.texts import cause_of, decode, explain, place
 from rollwright.errors import InvalidDocument
 
 
@@ -113,7 +113,7 @@ def _duplicate(text: str, name: str, limits: Limits, error: DuplicateKey) -> Inv
     try:
         list(_read_yaml(as_yaml(text), name, limits))
     except InvalidDocument as found:
-        if isinstance(found.__cause__, yaml.YAMLError) and "stands twice" in found.message:
+        if "stands twice" in found.message:
             return found
     return InvalidDocument(f"{name}: {error.message}", hint=error.hint)
 
@@ -122,4 +122,4 @@ def _read_yaml(text: str, name: str, limits: Limits) -> Iterator[LoadedValue]:
     try:
         yield from KubeLoader(text, limits).documents()
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise explain(error, text, name) from error
+        raise explain(error, text, name) from cause_of(error, text)

@@ -8,11 +8,13 @@ from typing import Final
 
 import yaml
 
-from rollwright.documents.loader import Limits
+from rollwright.documents.loader import KubeError, Limits
 from rollwright.errors import InvalidDocument
 
 _BOM: Final = "\ufeff"
 _BOM_AFTER_SEPARATOR = re.compile(rf"(?m)^(---[ \t]*(?:#[^\n]*)?\r?\n){_BOM}")
+_SECRET = re.compile(r"""(?:^|[{,-])\s*["']?kind["']?\s*:\s*["']?Secret(?:List)?\b""", re.MULTILINE)
+"""A text that may hold a Secret; nothing of what cannot be read in it is repeated."""
 _UTF8_MAX_BYTES: Final = 4
 
 _HINTS: Final = {
@@ -64,6 +66,11 @@ def place(text: str, offset: int) -> str:
     return f"{line}:{offset - text.rfind(chr(10), 0, offset)}"
 
 
+def cause_of(error: yaml.YAMLError | UnicodeEncodeError, text: str) -> Exception | None:
+    """Return what a traceback may show as the cause: nothing that quotes a text with a Secret."""
+    return None if _SECRET.search(text) else error
+
+
 def explain(error: yaml.YAMLError | UnicodeEncodeError, text: str, name: str) -> InvalidDocument:
     """Say for a person what the YAML parser did not like, and where."""
     if isinstance(error, UnicodeEncodeError):
@@ -89,7 +96,10 @@ def _explain_character(error: yaml.reader.ReaderError, text: str, name: str) -> 
 def _explain_marked(error: yaml.MarkedYAMLError, text: str, name: str) -> InvalidDocument:
     mark = error.problem_mark or error.context_mark
     where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    why = ", ".join(part for part in (error.context, error.problem) if part)
+    problem = error.problem
+    if isinstance(error, KubeError) and _SECRET.search(text):
+        problem = error.bare
+    why = ", ".join(part for part in (error.context, problem) if part)
     hint = error.note or _hint(error.problem or "", text, mark.index if mark else len(text))
     return InvalidDocument(f"{where}: {why}", hint=hint)
 
