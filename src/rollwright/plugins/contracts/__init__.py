@@ -18,6 +18,8 @@ from rollwright.plugins.contracts.cluster import (
     EventType,
     GetRequest,
     ListRequest,
+    LogRequest,
+    PatchForm,
     PatchRequest,
     Propagation,
     ServedKind,
@@ -46,10 +48,12 @@ from rollwright.plugins.contracts.rendering import (
 from rollwright.plugins.contracts.steps import (
     Action,
     ActionRequest,
+    Ask,
     Check,
     CheckRequest,
     CheckResult,
     Verdict,
+    time_limit,
 )
 from rollwright.plugins.contracts.telling import FeedbackSink
 
@@ -57,6 +61,7 @@ __all__ = [
     "Action",
     "ActionRequest",
     "ApplyRequest",
+    "Ask",
     "Check",
     "CheckRequest",
     "CheckResult",
@@ -74,6 +79,8 @@ __all__ = [
     "LockPlugin",
     "LockRecord",
     "LockService",
+    "LogRequest",
+    "PatchForm",
     "PatchRequest",
     "Propagation",
     "RenderRequest",
@@ -88,4 +95,5 @@ __all__ = [
     "Validator",
     "Verdict",
     "WatchEvent",
+    "time_limit",
 ]

@@ -92,7 +92,7 @@ class ApplyRequest:
     """
 
     ref: ObjectRef
-    body: Body
+    body: Body = field(repr=False)
     manager: str = "rollwright"
     force: bool = True
     is_dry_run: bool = False
@@ -120,14 +120,46 @@ class DeleteRequest:
     is_dry_run: bool = False
 
 
+class PatchForm(StrEnum):
+    """How a server reads a patch."""
+
+    JSON = "json"
+    """Operations in order (RFC 6902)."""
+    MERGE = "merge"
+    """A part of the object; null takes a field away (RFC 7386)."""
+    STRATEGIC = "strategic"
+    """A part of the object that knows the keys of lists; for built-in kinds only."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchRequest:
-    """A JSON patch (RFC 6902), for managedFields and annotations; ``operations`` in order."""
+    """A patch of one object: ``operations`` of a JSON patch, else ``content``.
+
+    ``is_dry_run`` asks the server for its answer and writes nothing.
+    """
 
     ref: ObjectRef
     api_version: str
-    operations: tuple[Mapping[str, Any], ...]
+    operations: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     manager: str = "rollwright"
+    is_dry_run: bool = False
+    form: PatchForm = PatchForm.JSON
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRequest:
+    """The last lines of a container's log.
+
+    ``is_previous`` asks for the container's run before the present one. The log is cut to
+    ``limit_bytes`` after the last ``tail_count`` lines were taken.
+    """
+
+    pod: ObjectRef
+    container: str
+    is_previous: bool = False
+    tail_count: int = 5
+    limit_bytes: int = 64 * 1024
 
 
 class EventType(StrEnum):
@@ -195,6 +227,10 @@ class Cluster(Protocol):
         """Return one object, ``None`` when it is not there."""
         ...
 
+    async def logs(self, request: LogRequest) -> str:
+        """Return a part of a container's log; empty when there is none (status 400 or 404)."""
+        ...
+
     async def apply(self, request: ApplyRequest) -> LiveObject:
         """Server-side apply; return the object as it is (or would be) afterwards.
 
@@ -207,12 +243,12 @@ class Cluster(Protocol):
         """POST one object; status 409 when it exists."""
         ...
 
-    async def replace(self, body: Body) -> LiveObject:
+    async def replace(self, body: Body, *, is_dry_run: bool = False) -> LiveObject:
         """PUT one object; status 409 when its ``resourceVersion`` is not the live one."""
         ...
 
     async def patch(self, request: PatchRequest) -> LiveObject:
-        """Send a JSON patch."""
+        """Send a patch."""
         ...
 
     async def delete(self, request: DeleteRequest) -> LiveObject | None:

@@ -60,6 +60,18 @@ class StateStore(Protocol):
         """Return the names of all rollouts, sorted."""
         ...
 
+    async def key(self) -> bytes | None:
+        """Return the installation's key; ``None`` before the first run."""
+        ...
+
+    async def put_key(self, key: bytes) -> bytes:
+        """Keep the installation's key, if there is none: the first one stays for ever.
+
+        Returns:
+            The key that is kept.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockOwner:
@@ -73,13 +85,17 @@ class LockOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockRecord:
-    """A lock as others see it."""
+    """A lock as others see it.
+
+    ``broken`` says who took it from its owner by force, and why; empty for all others.
+    """
 
     key: str
     owner: LockOwner
     token: int
     acquired_at: datetime
     expires_at: datetime | None = None
+    broken: str = ""
 
 
 class Lock(Protocol):
@@ -93,6 +109,11 @@ class Lock(Protocol):
     @property
     def token(self) -> int:
         """The fencing token."""
+        ...
+
+    @property
+    def taken_from(self) -> LockRecord | None:
+        """The holder before us, if it never gave the lock back: it died, or it was broken."""
         ...
 
     @property

@@ -53,7 +53,7 @@ class RenderRequest:
     """What a renderer is asked for: a tree, and the merged ``config`` values."""
 
     checkout: Checkout
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rollout: str = ""
     timeout: timedelta = timedelta(seconds=60)
 
