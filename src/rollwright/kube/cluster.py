@@ -21,6 +21,7 @@ from rollwright.kube.request import (
     create_request,
     delete_request,
     get_request,
+    log_request,
     other_request,
     patch_request,
     replace_request,
@@ -33,6 +34,7 @@ from rollwright.plugins.contracts import (
     Discovery,
     GetRequest,
     ListRequest,
+    LogRequest,
     PatchRequest,
     ServedKind,
     WatchEvent,
@@ -41,6 +43,7 @@ from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, ObjectRef
 
 APPLY_ATTEMPTS = 3
+_NO_LOG = frozenset({400, 404})
 
 
 class _Version(msgspec.Struct, rename="camel"):
@@ -141,6 +144,17 @@ class KubeCluster:
                 return None
             raise
 
+    async def logs(self, request: LogRequest) -> str:
+        """Return a part of a container's log; empty when there is none (status 400 or 404)."""
+        served = await self._kinds.find("v1", "Pod")
+        try:
+            answer = await self._transport.send(log_request(served, request))
+        except ClusterError as error:
+            if error.status in _NO_LOG:
+                return ""
+            raise
+        return answer.body.decode(errors="replace")
+
     async def apply(self, request: ApplyRequest) -> LiveObject:
         """Server-side apply; return the object as it is (or would be) afterwards.
 
@@ -162,14 +176,16 @@ class KubeCluster:
             body["apiVersion"], body["kind"], lambda served: create_request(served, body)
         )
 
-    async def replace(self, body: Body) -> LiveObject:
+    async def replace(self, body: Body, *, is_dry_run: bool = False) -> LiveObject:
         """PUT one object; status 409 when its ``resourceVersion`` is not the live one."""
         return await self._one(
-            body["apiVersion"], body["kind"], lambda served: replace_request(served, body)
+            body["apiVersion"],
+            body["kind"],
+            lambda served: replace_request(served, body, is_dry_run=is_dry_run),
         )
 
     async def patch(self, request: PatchRequest) -> LiveObject:
-        """Send a JSON patch."""
+        """Send a patch."""
         return await self._one(
             request.api_version, request.ref.kind, lambda served: patch_request(served, request)
         )

@@ -38,6 +38,11 @@ _DENIED = re.compile(
     r'resource "(?P<resource>[^"]*)"(?: in API group "(?P<group>[^"]*)")?'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
+_MISFIT = re.compile(
+    r"Kind=Secret\): (\.[^\s:]+): (expected (?:string|map|list|boolean|numeric[^,]*)"
+    r"|field not declared in schema)(?:,|$)"
+)
+_NO_BASE64 = re.compile(r"illegal base64 data at input byte \d+")
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -164,7 +169,17 @@ def _message(request: Request, status: Status, causes: tuple[Cause, ...]) -> str
     fields = ", ".join(sorted({cause.field for cause in causes if cause.field}))
     immutable = "field is immutable" if _IMMUTABLE.search(status.message) else ""
     told = " ".join(part for part in (immutable, f"({fields})" if fields else "") if part)
-    return f"{status.reason or status.code}: {told}" if told else status.reason or "no reason given"
+    told = told or _schema_words(status.message)
+    reason = status.reason or ("" if told else "no reason given")
+    return ": ".join(part for part in (reason, told) if part)
+
+
+def _schema_words(message: str) -> str:
+    """Return what a schema or a decoder says of a field, without the value that it quotes."""
+    if found := _MISFIT.search(message):
+        return f"{_field_only(found[1])}: {found[2]}"
+    found = _NO_BASE64.search(message)
+    return found[0] if found else ""
 
 
 def _told(request: Request, cause: Cause) -> Cause:

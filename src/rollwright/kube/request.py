@@ -8,7 +8,7 @@ Nothing here sends anything; tests compare requests by equality.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -22,6 +22,8 @@ from rollwright.plugins.contracts import (
     ApplyRequest,
     DeleteRequest,
     ListRequest,
+    LogRequest,
+    PatchForm,
     PatchRequest,
     Propagation,
     ServedKind,
@@ -32,6 +34,9 @@ PAGE_SIZE = 500
 TIMEOUT = timedelta(seconds=60)
 """For one answer. The API server itself gives up after 60 seconds."""
 
+LOG_TIMEOUT = timedelta(seconds=5)
+"""For a log: it comes from the pod's node, which may be gone."""
+
 WATCH_GRACE = timedelta(seconds=15)
 """How much longer than the server we wait before a silent watch counts as dead."""
 
@@ -40,6 +45,11 @@ MANAGER = "rollwright"
 JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
+PATCH_TYPES = {
+    PatchForm.JSON: JSON_PATCH,
+    PatchForm.MERGE: "application/merge-patch+json",
+    PatchForm.STRATEGIC: "application/strategic-merge-patch+json",
+}
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 METADATA_ONE = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 AGGREGATED = ",".join(
@@ -86,7 +96,7 @@ class Request:
     query: str = ""
     accept: str = JSON
     content_type: str = ""
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     is_idempotent: bool = True
     is_secret: bool = False
     timeout: timedelta = TIMEOUT
@@ -161,6 +171,25 @@ def get_request(served: ServedKind, ref: ObjectRef) -> Request:
     )
 
 
+def log_request(served: ServedKind, wanted: LogRequest) -> Request:
+    """Build a GET of the last lines of a container's log."""
+    query = {
+        "container": wanted.container,
+        "tailLines": str(wanted.tail_count),
+        "limitBytes": str(wanted.limit_bytes),
+        **({"previous": "true"} if wanted.is_previous else {}),
+    }
+    return Request(
+        call=Call.OTHER,
+        method="GET",
+        path=f"{object_path(served, wanted.pod)}/log",
+        query=urlencode(query),
+        accept=f"text/plain, {JSON}, */*",
+        subject=f"log of {wanted.pod}",
+        timeout=LOG_TIMEOUT,
+    )
+
+
 def apply_request(served: ServedKind, wanted: ApplyRequest) -> Request:
     """Build a server-side apply; preconditions stand in the body (AP-15)."""
     body = wanted.body
@@ -179,7 +208,11 @@ def apply_request(served: ServedKind, wanted: ApplyRequest) -> Request:
 
 
 def create_request(served: ServedKind, body: Body) -> Request:
-    """Build a POST of one object; ``generateName`` will do for a name."""
+    """Build a POST of one object; ``generateName`` will do for a name.
+
+    With a name of its own it may be sent again when the answer was lost (RT-02): the second one
+    then meets the object, and status 409 says so.
+    """
     ref = ref_of(body)
     shown = str(ref) if ref.name else f"{ref}{(body.get('metadata') or {}).get('generateName', '')}"
     return Request(
@@ -190,36 +223,42 @@ def create_request(served: ServedKind, body: Body) -> Request:
         content_type=JSON,
         body=orjson.dumps(body),
         subject=shown,
-        is_idempotent=False,
+        is_idempotent=bool(ref.name),
         is_secret=_is_secret(ref),
     )
 
 
-def replace_request(served: ServedKind, body: Body) -> Request:
-    """Build a PUT of one object."""
+def replace_request(served: ServedKind, body: Body, *, is_dry_run: bool = False) -> Request:
+    """Build a PUT of one object.
+
+    With the version that it replaces it may be sent again when the answer was lost: the second
+    one then meets a later version, and status 409 says so.
+    """
     ref = ref_of(body)
+    has_version = bool((body.get("metadata") or {}).get("resourceVersion"))
     return Request(
-        call=Call.REPLACE,
+        call=Call.DRY_RUN if is_dry_run else Call.REPLACE,
         method="PUT",
         path=object_path(served, ref),
-        query=_write_query(MANAGER),
+        query=_write_query(MANAGER, is_dry_run=is_dry_run),
         content_type=JSON,
         body=orjson.dumps(body),
         subject=str(ref),
-        is_idempotent=False,
+        is_idempotent=has_version,
         is_secret=_is_secret(ref),
     )
 
 
 def patch_request(served: ServedKind, wanted: PatchRequest) -> Request:
-    """Build a JSON patch; its ``test`` operations would fail the second time."""
+    """Build a patch; ``test`` operations would fail the second time."""
+    is_list = wanted.form is PatchForm.JSON
     return Request(
-        call=Call.PATCH,
+        call=Call.DRY_RUN if wanted.is_dry_run else Call.PATCH,
         method="PATCH",
         path=object_path(served, wanted.ref),
-        query=_write_query(wanted.manager),
-        content_type=JSON_PATCH,
-        body=orjson.dumps(wanted.operations),
+        query=_write_query(wanted.manager, is_dry_run=wanted.is_dry_run),
+        content_type=PATCH_TYPES[wanted.form],
+        body=orjson.dumps(wanted.operations if is_list else wanted.content),
         subject=str(wanted.ref),
         is_idempotent=False,
         is_secret=_is_secret(wanted.ref),
@@ -317,8 +356,9 @@ def _apply_query(manager: str, force: bool, is_dry_run: bool) -> str:  # noqa: F
     return urlencode(query)
 
 
-def _write_query(manager: str) -> str:
-    return urlencode({"fieldManager": manager, "fieldValidation": "Strict"})
+def _write_query(manager: str, *, is_dry_run: bool = False) -> str:
+    query = {"fieldManager": manager, "fieldValidation": "Strict"}
+    return urlencode({**query, "dryRun": "All"} if is_dry_run else query)
 
 
 def _is_secret(one: ObjectRef | ServedKind) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -52,7 +52,7 @@ class Response:
     """An answer, whatever its status."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     headers: CIMultiDictProxy[str]
 
     @property
