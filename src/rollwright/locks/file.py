@@ -48,6 +48,11 @@ class _Held:
         """The fencing token."""
         return self.grip.record.token
 
+    @property
+    def taken_from(self) -> LockRecord | None:
+        """The holder before us, if it never gave the lock back."""
+        return self.grip.taken_from
+
     def check(self) -> None:
         """Raise ``LockLost`` if it was taken away."""
         if not self.grip.is_whole:

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -30,12 +30,23 @@ GUARD_SECONDS = 10.0
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``<key>.json`` holds; ``broken`` is the last time the lock was taken by force."""
+    """What ``<key>.json`` holds.
+
+    ``holder`` stays there when it dies. ``broken_at`` and ``broken`` are the last time that the
+    lock was taken by force: from whom, by whom and why.
+    """
 
     key: str
     token: int = 0
     holder: LockRecord | None = None
-    broken: str = ""
+    broken_at: datetime | None = None
+    broken: LockRecord | None = None
+
+    @property
+    def unreleased(self) -> LockRecord | None:
+        """The last holder, if it did not give the lock back."""
+        is_last = self.broken is not None and self.broken.token == self.token
+        return self.holder or (self.broken if is_last else None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,11 +60,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grip:
-    """A lock file that this process has locked."""
+    """A lock file that this process has locked, and whom it was taken from."""
 
     path: Path
     number: int
     record: LockRecord
+    taken_from: LockRecord | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -89,7 +101,12 @@ class LockFolder:
             record = LockRecord(key=key, owner=owner, token=token, acquired_at=now)
             self._write(msgspec.structs.replace(note, token=token, holder=record), must_last=True)
             self._leave(place)
-            return Grip(path=self._file(key, "lock"), number=number, record=record)
+            return Grip(
+                path=self._file(key, "lock"),
+                number=number,
+                record=record,
+                taken_from=note.unreleased,
+            )
 
     def enqueue(self, key: str, owner: LockOwner) -> Place:
         """Stand at the end of the queue."""
@@ -134,9 +151,9 @@ class LockFolder:
             if note.holder is None or not self._is_locked(key):
                 return None
             self._file(key, "lock").unlink()
-            now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-            broken = f"{now} token {note.token} of {note.holder.owner.actor!r}: {reason[:1024]}"
-            self._write(msgspec.structs.replace(note, holder=None, broken=broken))
+            broken = replace(note.holder, broken=reason[:1024])
+            now = datetime.now(UTC)
+            self._write(msgspec.structs.replace(note, holder=None, broken_at=now, broken=broken))
             return note.holder
 
     def _file(self, key: str, kind: str) -> Path:

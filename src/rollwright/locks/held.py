@@ -21,6 +21,7 @@ from rollwright.locks import record as records
 from rollwright.locks import words
 from rollwright.locks.clock import Clock, within
 from rollwright.locks.record import LeaseRecord
+from rollwright.plugins.contracts import LockRecord
 
 
 class Leases(Protocol):
@@ -52,9 +53,17 @@ class HeldLease:
     """A held lock."""
 
     def __init__(
-        self, record: LeaseRecord, *, leases: Leases, times: Times, clock: Clock, since: float
+        self,
+        record: LeaseRecord,
+        *,
+        leases: Leases,
+        times: Times,
+        clock: Clock,
+        since: float,
+        taken_from: LockRecord | None = None,
     ) -> None:
         self.record = record
+        self.taken_from = taken_from
         self.lost = asyncio.Event()
         self._leases = leases
         self._times = times
@@ -136,7 +145,7 @@ class HeldLease:
             return self._retry / 20
         self._why_lost = "somebody took it or released it"
         if found and found.broken != self.record.broken:
-            self._why_lost = f"somebody released it: {found.broken}"
+            self._why_lost = f"it was broken: {found.broken}"
         self.lost.set()
         return 0.0
 

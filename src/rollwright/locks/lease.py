@@ -1,10 +1,25 @@
 """Locks as Kubernetes Leases in the target: nothing but the cluster is needed.
 
-Whether a holder is dead is judged by how long the waiter itself has seen no renewal, never by
-comparing wall clocks of two machines. A waiter polls: that survives every restart of the server
-and holds no connection, and the further behind it stands the less often it asks. Waiters stand in
-the Lease in order (see ``record``); when a holder dies, the first of them takes over after its
-time-to-live, the second a second later if the first does not, and so on.
+A waiter polls: that survives every restart of the server and holds no connection, and the further
+behind it stands the less often it asks. Waiters stand in the Lease in order (see ``record``); when
+a holder dies, the first of them takes over after its time-to-live, the second a second later if
+the first does not, and so on.
+
+A living holder renews at least once in a third of its time-to-live (``renewEvery``), and stops by
+itself five sixths of it after its last renewal, by a clock that nobody sets (``held``). Whether it
+is dead is never judged by comparing the wall clocks of two machines; the holder's ``renewTime``
+decides only whether a closer look is worth it. It is dead when
+
+- the waiter itself has seen no renewal for the whole time-to-live; or
+- the server's own stamps say that nobody wrote the Lease for the time-to-live and a second, and
+  the waiter has seen no renewal for two fifths of it, in which a living holder would have shown
+  itself even if two API servers disagree about the time; or
+- those stamps are further apart than ``LONG_DEAD`` times the time-to-live, more than clocks of
+  API servers can differ by.
+
+The second stamp is that of the waiter's own entry in the queue, the first that of the write before
+it. So a run that begins long after a kill takes over at once, one that begins right after the
+lease has ended within two fifths of it, and nobody needs a command.
 """
 
 from __future__ import annotations
@@ -13,7 +28,8 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import inf
 from typing import Self
 from uuid import uuid4
 
@@ -33,6 +49,12 @@ from rollwright.rollouts.spec.durations import Duration
 
 LEAVE_SECONDS = 10.0
 """How long giving up may take; the lease ends by itself if the server does not answer."""
+
+LONG_DEAD = 20
+"""So many times its time-to-live without a word, by the server's stamps, needs no further look."""
+
+SHOWN_WITHIN = 0.4
+"""The part of its time-to-live in which a living holder renews: a third, and a moment for it."""
 
 _LEAVE_TRIES = 20
 
@@ -83,7 +105,9 @@ class _Wish:
     """One call of `hold` until it has the lock.
 
     ``pulse`` is what was last seen of the holder, ``since`` when it was first seen so.
-    ``may_stand`` tells that something was sent that may stand in the Lease now.
+    ``quiet_since`` is when the Lease was last written before our entry, as the server's stamps say.
+    ``may_stand`` tells that something was sent that may stand in the Lease now. ``taken_from`` is
+    whom the lock is being taken from.
     """
 
     key: str
@@ -93,26 +117,49 @@ class _Wish:
     may_stand: bool = False
     pulse: tuple[object, ...] = ()
     since: float = 0.0
+    quiet_since: float = inf
+    taken_from: LockRecord | None = None
 
     def see(self, record: LeaseRecord, now: float) -> bool:
         """Take a look; return whether the holder has moved since an earlier one."""
         if record.pulse == self.pulse:
             return False
         is_first = not self.pulse
-        self.pulse, self.since = record.pulse, now
+        self.pulse, self.since, self.quiet_since = record.pulse, now, inf
         return not is_first
+
+    def compare(self, before: LeaseRecord, after: LeaseRecord, now: float) -> None:
+        """Note since when nobody had written the Lease until we just did."""
+        if before.stamped_at and after.stamped_at:
+            self.quiet_since = now - (after.stamped_at - before.stamped_at).total_seconds()
 
     def dead_at(self, record: LeaseRecord) -> float:
         """Return when this wish may take the lock, if nothing changes until then."""
-        return self.since + record.ttl_seconds + record.place_of(self.ticket)
+        return self._surely_dead_at(record.ttl_seconds) + record.place_of(self.ticket)
+
+    def _surely_dead_at(self, ttl: int) -> float:
+        if self.since - self.quiet_since >= LONG_DEAD * ttl:
+            return self.since
+        by_stamps = max(self.since + ttl * SHOWN_WITHIN, self.quiet_since + ttl + 1)
+        return min(self.since + ttl, by_stamps)
 
     def is_over(self, now: float) -> bool:
         """Return whether it has waited long enough."""
         return self.give_up_at is not None and now >= self.give_up_at
 
-    def must_queue(self, record: LeaseRecord) -> bool:
-        """Return whether it should stand in the queue and does not."""
-        return self.may_queue and all(one.id != self.ticket.id for one in record.queue)
+    def must_queue(self, record: LeaseRecord, wall: datetime) -> bool:
+        """Return whether it should stand in the queue and does not.
+
+        One who would not wait does so when the holder seems dead: the entry is stamped.
+        """
+        is_in = any(one.id == self.ticket.id for one in record.queue)
+        return not is_in and (self.may_queue or record.seems_dead(wall))
+
+    def blame(self, record: LeaseRecord) -> None:
+        """Note whom the lock would be taken from now."""
+        holder = record.holder
+        if holder is None or record.is_offer or holder.id != self.ticket.id:
+            self.taken_from = records.unreleased(record, self.ticket)
 
 
 class ClusterLocks:
@@ -179,7 +226,7 @@ class ClusterLocks:
                     return held
             elif wish.is_over(now) and (has_moved or not record.seems_dead(self._clock.now())):
                 raise _refusal(record, wish)
-            elif wish.must_queue(record):
+            elif wish.must_queue(record, self._clock.now()):
                 await self._enqueue(wish, record)
             else:
                 # A holder that seems dead is watched to the end, even by one who would not wait:
@@ -188,19 +235,26 @@ class ClusterLocks:
 
     async def _take(self, wish: _Wish, record: LeaseRecord) -> HeldLease | None:
         since = self._clock.elapsed()
+        wish.blame(record)
         seconds, now = self._times.ttl_seconds, self._clock.now()
         taken = records.take(record, wish.ticket, ttl_seconds=seconds, now=now)
         written = await self._write(wish, taken)
         if written is None:
             return None
         return HeldLease(
-            written, leases=self._objects, times=self._times, clock=self._clock, since=since
+            written,
+            leases=self._objects,
+            times=self._times,
+            clock=self._clock,
+            since=since,
+            taken_from=wish.taken_from,
         )
 
     async def _enqueue(self, wish: _Wish, record: LeaseRecord) -> None:
         if len(record.queue) >= records.LONGEST_QUEUE:
             raise _refusal(record, wish)
-        await self._write(wish, records.enqueue(record, wish.ticket))
+        if written := await self._write(wish, records.enqueue(record, wish.ticket)):
+            wish.compare(record, written, self._clock.elapsed())
 
     async def _write(self, wish: _Wish, record: LeaseRecord) -> LeaseRecord | None:
         wish.may_stand = True

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Self
 
@@ -23,6 +23,7 @@ class _Held:
     """A held lock."""
 
     record: LockRecord
+    taken_from: LockRecord | None = None
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     why_lost: str = ""
 
@@ -52,12 +53,16 @@ class _Turn:
 
 @dataclass(slots=True, kw_only=True)
 class _Place:
-    """One key: who holds it, whom it is kept for, who waits, and the last token."""
+    """One key: who holds it, whom it is kept for, who waits, and the last token.
+
+    ``broken`` is the last holder, if it was taken from it and nobody has had it since.
+    """
 
     holder: _Held | None = None
     kept_for: _Turn | None = None
     waiting: deque[_Turn] = field(default_factory=deque)
     token: int = 0
+    broken: LockRecord | None = None
 
     @property
     def is_free(self) -> bool:
@@ -103,7 +108,8 @@ class MemoryLocks(BaseModel):
             await _queue(key, place, owner, wait)
         place.token = words.next_token(place.token, utc_now())
         record = LockRecord(key=key, owner=owner, token=place.token, acquired_at=utc_now())
-        held = place.holder = _Held(record=record)
+        held = place.holder = _Held(record=record, taken_from=place.broken)
+        place.broken = None
         try:
             yield held
         finally:
@@ -125,8 +131,9 @@ class MemoryLocks(BaseModel):
         if place is None or place.holder is None:
             return None
         held = place.holder
-        held.why_lost = f"somebody released it: {reason}"
+        held.why_lost = f"it was broken: {reason}"
         held.lost.set()
+        place.broken = replace(held.record, broken=reason)
         place.pass_on()
         return held.record
 

@@ -54,6 +54,7 @@ class LeaseRecord:
         queue: Who waits, in order.
         broken: The last time that the lock was taken by force: who, why, whose it was.
         version: The resourceVersion that was read.
+        stamped_at: When the Lease was last written, by the server's own clock.
     """
 
     key: str
@@ -67,6 +68,7 @@ class LeaseRecord:
     queue: tuple[Ticket, ...] = ()
     broken: str = ""
     version: str = ""
+    stamped_at: datetime | None = None
 
     def may_take(self, ticket: Ticket) -> bool:
         """Return whether nobody stands before this wish."""
@@ -144,6 +146,7 @@ def break_open(record: LeaseRecord, reason: str, now: datetime) -> LeaseRecord:
         "reason": reason[:1024],
         "token": record.token,
         "holder": msgspec.to_builtins(words.shortened(holder.owner)) if holder else None,
+        "since": record.acquired_at,
     }
     return replace(pass_on(record, now), broken=msgspec.json.encode(note).decode())
 
@@ -233,16 +236,23 @@ def _read(lease: LiveObject, notes: Mapping[str, str]) -> LeaseRecord:
         holder=Ticket(id=notes.get("ticket", identity), owner=owner) if identity else None,
         is_offer="offered" in notes,
         ttl_seconds=int(spec["leaseDurationSeconds"]),
-        acquired_at=_instant(spec.get("acquireTime")),
-        renewed_at=_instant(spec.get("renewTime")),
+        acquired_at=_instant(spec["acquireTime"]) if spec.get("acquireTime") else None,
+        renewed_at=_instant(spec["renewTime"]) if spec.get("renewTime") else None,
         queue=msgspec.json.decode(notes.get("queue", "[]"), type=tuple[Ticket, ...]),
         broken=notes.get("broken", ""),
         version=lease.resource_version,
+        stamped_at=_stamp(lease),
     )
 
 
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _stamp(lease: LiveObject) -> datetime | None:
+    """Return the latest time that the server wrote down for a writer of any field."""
+    entries = lease.metadata.get("managedFields") or ()
+    return max((_instant(entry["time"]) for entry in entries if "time" in entry), default=None)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def for_people(record: LeaseRecord) -> LockRecord | None:
@@ -256,4 +266,39 @@ def for_people(record: LeaseRecord) -> LockRecord | None:
         token=record.token,
         acquired_at=record.acquired_at or record.renewed_at or datetime.fromtimestamp(0, UTC),
         expires_at=expires_at,
+    )
+
+
+class _Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """The annotation that ``break_open`` leaves."""
+
+    at: datetime
+    reason: str
+    token: int
+    holder: LockOwner | None = None
+    since: datetime | None = None
+
+
+def unreleased(record: LeaseRecord, ticket: Ticket) -> LockRecord | None:
+    """Return the last holder of a lock that a wish is about to take, if it never gave it back."""
+    holder = record.holder
+    if holder and holder.id != ticket.id and not record.is_offer:
+        return for_people(record)
+    return _broken(record)
+
+
+def _broken(record: LeaseRecord) -> LockRecord | None:
+    """Return whom the lock was taken from by force, if nobody has had it since."""
+    try:
+        note = msgspec.json.decode(record.broken or "null", type=_Broken | None)
+    except msgspec.MsgspecError:
+        return None
+    if note is None or note.holder is None or note.token != record.token:
+        return None
+    return LockRecord(
+        key=record.key,
+        owner=note.holder,
+        token=note.token,
+        acquired_at=note.since or note.at,
+        broken=note.reason,
     )

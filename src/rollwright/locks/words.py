@@ -59,11 +59,16 @@ def held(key: str, owner: LockOwner, since: datetime | None, waiting: Sequence[o
     who = owner.actor or owner.id
     where = f" on {owner.host}" if owner.host else ""
     when = f" since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if since else ""
-    behind = f"; {len(waiting)} more wait for it" if waiting else ""
+    behind = f"; {more_wait(len(waiting))} for it" if waiting else ""
     return LockHeld(
         f"lock {key!r} is held by {who}{where}{when} for {owner.operation or 'a run'}{behind}",
         hint="wait until it is released, or look who works there: `rollwright locks`",
     )
+
+
+def more_wait(count: int) -> str:
+    """Say how many stand behind."""
+    return "1 more waits" if count == 1 else f"{count} more wait"
 
 
 def lost(key: str, why: str) -> LockLost:
