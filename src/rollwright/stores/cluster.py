@@ -28,7 +28,7 @@ from rollwright.rollouts.manifest import Body
 from rollwright.rollouts.state import RolloutState
 from rollwright.stores import secrets
 from rollwright.stores.format import decode, dropped_snapshots, encode
-from rollwright.stores.names import check_rollout, no_snapshot, snapshot_id
+from rollwright.stores.names import check_key, check_rollout, no_snapshot, snapshot_id
 from rollwright.stores.objects import SecretObjects
 from rollwright.stores.secrets import Blueprint, Meta
 
@@ -159,6 +159,25 @@ class ClusterStates:
             heads = await self._objects.list(f"{secrets.PART_LABEL}={secrets.HEAD}")
         names = (head.labels.get(secrets.ROLLOUT_LABEL, "") for head in heads)
         return tuple(sorted(name for name in names if name))
+
+    async def key(self) -> bytes | None:
+        """Return the installation's key."""
+        async with self._objects.explained():
+            found = await self._objects.get(secrets.KEY_NAME)
+        where = self._objects.where(secrets.KEY_NAME)
+        return secrets.read_key(found, where) if found else None
+
+    async def put_key(self, key: bytes) -> bytes:
+        """Keep the installation's key, if there is none; return the one that is kept."""
+        body = secrets.key_body(self._objects.namespace, check_key(key))
+        async with self._objects.explained():
+            await self._objects.create_once(body)
+        # Read again, and not believed: the first one stays, whoever made it.
+        kept = await self.key()
+        if kept is None:
+            where = self._objects.where(secrets.KEY_NAME)
+            raise secrets.damaged(where, "it was deleted right after it was made")
+        return kept
 
     def _is_sweep_due(self, seen: _Seen | None) -> bool:
         if seen is None or seen.meta.pieces or seen.meta.swept_at is None:

@@ -1,7 +1,8 @@
 """The store that keeps states as files: for one machine, or a folder that others can reach.
 
 ``<path>/<cluster>/<rollout>.json`` is a state, ``<rollout>.snapshots/<digest>`` its snapshots and
-``<rollout>.lock`` what saves exclude one another by. A file is replaced in one step, so a reader
+``<rollout>.lock`` what saves exclude one another by; ``installation.key`` holds the key, in a name
+that no rollout can have. A file is replaced in one step, so a reader
 and a crash see the old state or the new one.
 """
 
@@ -23,6 +24,7 @@ from rollwright.plugins.contracts import Cluster
 from rollwright.rollouts.state import RolloutState
 from rollwright.stores.format import decode, dropped_snapshots, encode
 from rollwright.stores.names import (
+    check_key,
     check_rollout,
     folder_of,
     no_snapshot,
@@ -30,6 +32,8 @@ from rollwright.stores.names import (
     snapshot_id,
 )
 from rollwright.stores.writing import exclusive, read_bytes, write_whole
+
+_KEY_FILE = "installation.key"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +82,14 @@ class FileStore(BaseModel):
     async def list(self) -> tuple[str, ...]:
         """Return the names of all rollouts, sorted."""
         return await _in_thread(self._list)
+
+    async def key(self) -> bytes | None:
+        """Return the installation's key."""
+        return await _in_thread(self._key)
+
+    async def put_key(self, key: bytes) -> bytes:
+        """Keep the installation's key, if there is none; return the one that is kept."""
+        return await _in_thread(self._put_key, check_key(key))
 
     @property
     def _folder(self) -> Path:
@@ -143,6 +155,23 @@ class FileStore(BaseModel):
             folder = self._folder / f"{rollout}.snapshots"
             if folder.is_dir():
                 rmtree(folder)
+
+    def _key(self) -> bytes | None:
+        path = self._folder / _KEY_FILE
+        key = read_bytes(path)
+        if key == b"":
+            raise InvalidDocument(
+                f"{path}: damaged: it is empty",
+                hint="restore it from a backup; or delete it, and every Secret is looked at anew",
+            )
+        return key
+
+    def _put_key(self, key: bytes) -> bytes:
+        with exclusive(self._folder / f"{_KEY_FILE}.lock"):
+            kept = self._key()
+            if kept is None:
+                write_whole(self._folder / _KEY_FILE, key)
+        return key if kept is None else kept
 
     def _list(self) -> tuple[str, ...]:
         # The lock files stay: removing a file that others lock would let two of them in.

@@ -140,7 +140,7 @@ def in_utc(state: RolloutState, where: str = "") -> RolloutState:
         raise InvalidDocument(f"{place}: an instant has no time zone; expected RFC 3339 in UTC")
     if all(instant.tzinfo is UTC for instant in instants):
         return state
-    journal, hold = state.journal, state.hold
+    journal, hold, removal = state.journal, state.hold, state.removal
     return replace(
         state,
         revisions=tuple(
@@ -151,8 +151,20 @@ def in_utc(state: RolloutState, where: str = "") -> RolloutState:
             )
             for one in state.revisions
         ),
-        journal=journal and replace(journal, started_at=journal.started_at.astimezone(UTC)),
+        journal=journal
+        and replace(
+            journal,
+            started_at=journal.started_at.astimezone(UTC),
+            begun=tuple(replace(one, at=one.at.astimezone(UTC)) for one in journal.begun),
+        ),
         hold=hold and replace(hold, since_at=hold.since_at.astimezone(UTC)),
+        removal=removal
+        and replace(
+            removal,
+            marked_at=removal.marked_at.astimezone(UTC),
+            due_at=removal.due_at.astimezone(UTC),
+            protected_due_at=removal.protected_due_at.astimezone(UTC),
+        ),
         audit=tuple(replace(one, at=one.at.astimezone(UTC)) for one in state.audit),
     )
 
@@ -163,8 +175,13 @@ def _instants(state: RolloutState) -> Iterator[datetime]:
         yield revision.ended_at
     if state.journal:
         yield state.journal.started_at
+        yield from (one.at for one in state.journal.begun)
     if state.hold:
         yield state.hold.since_at
+    if state.removal:
+        yield from (
+            state.removal.marked_at, state.removal.due_at, state.removal.protected_due_at
+        )  # fmt: skip
     yield from (entry.at for entry in state.audit)
 
 

@@ -12,7 +12,7 @@ from rollwright.errors import StateConflict
 from rollwright.plugins.contracts import Cluster
 from rollwright.rollouts.state import RolloutState
 from rollwright.stores.format import decode, dropped_snapshots, encode
-from rollwright.stores.names import check_rollout, no_snapshot, snapshot_id
+from rollwright.stores.names import check_key, check_rollout, no_snapshot, snapshot_id
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class _Kept:
     """What the bound copies of one store share; keys begin with the cluster's name."""
 
     states: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    snapshots: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    snapshots: dict[tuple[str, str, str], bytes] = field(default_factory=dict, repr=False)
+    keys: dict[str, bytes] = field(default_factory=dict, repr=False)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
 
@@ -76,6 +77,14 @@ class MemoryStore(BaseModel):
     async def list(self) -> tuple[str, ...]:
         """Return the names of all rollouts, sorted."""
         return tuple(sorted(name for scope, name in self._kept.states if scope == self._cluster))
+
+    async def key(self) -> bytes | None:
+        """Return the installation's key."""
+        return self._kept.keys.get(self._cluster)
+
+    async def put_key(self, key: bytes) -> bytes:
+        """Keep the installation's key, if there is none; return the one that is kept."""
+        return self._kept.keys.setdefault(self._cluster, check_key(key))
 
     async def _expect(self, rollout: str, after: str) -> RolloutState | None:
         state = await self.load(rollout)

@@ -31,6 +31,17 @@ def check_rollout(name: str) -> str:
     )
 
 
+def check_key(key: bytes) -> bytes:
+    """Return the installation's key.
+
+    Raises:
+        ValueError: It is empty, and would key nothing.
+    """
+    if not key:
+        raise ValueError("the installation's key is empty")
+    return bytes(key)
+
+
 def snapshot_id(data: bytes) -> str:
     """Return the id that bytes are kept under."""
     return f"sha256:{sha256(data).hexdigest()}"

@@ -68,11 +68,11 @@ class SecretObjects:
         return await self._cluster.create(body)
 
     async def create_once(self, body: Body) -> None:
-        """Create a Secret whose name is the digest of its content."""
+        """Create a Secret that is never changed: what has its name already stays."""
         try:
             await self.create(body)
         except ClusterError as error:
-            # Its name is the digest of its content: what is there already is the same.
+            # A snapshot's name is the digest of its content: what is there already is the same.
             if error.status != 409:
                 raise
 

@@ -30,6 +30,9 @@ ROLLOUT_LABEL = "rollwright.dev/rollout-state"
 PART_LABEL = "rollwright.dev/state-part"
 HEAD, CHUNK, SNAPSHOT = "head", "chunk", "snapshot"
 
+KEY_NAME = "installation-key"
+"""No rollout's Secret: their names begin with ``rollwright.`` and a part."""
+
 PIECE_BYTES = 700 * 1024
 """What one Secret holds. The API server allows 1 MiB; etcd takes 1.5 MiB for a whole request."""
 
@@ -141,6 +144,35 @@ def piece(blueprint: Blueprint, name: str, data: Mapping[str, bytes]) -> Body:
     return {**blueprint.build(name, data), "immutable": True}
 
 
+def key_body(namespace: str, key: bytes) -> Body:
+    """Return the Secret of the installation's key; it belongs to no rollout."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": TYPE,
+        "immutable": True,
+        "metadata": {
+            "name": KEY_NAME,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "rollwright", PART_LABEL: "key"},
+        },
+        "data": {"key": b64encode(key).decode()},
+    }
+
+
+def read_key(secret: LiveObject, where: str) -> bytes:
+    """Return the installation's key.
+
+    Raises:
+        InvalidDocument: The Secret is none of ours, or damaged.
+    """
+    check_ours(secret, where)
+    key = read_data(secret, "key", where)
+    if not key:
+        raise damaged(where, "the key is empty")
+    return key
+
+
 def summary(state: RolloutState) -> dict[str, str]:
     """Return annotations for people who look with kubectl."""
     lines = {"rollwright.dev/objects": str(len(state.inventory))}
@@ -156,15 +188,20 @@ def read_meta(secret: LiveObject, where: str) -> Meta:
     Raises:
         InvalidDocument: It is none of ours, or damaged.
     """
+    check_ours(secret, where)
+    try:
+        return msgspec.json.decode(read_data(secret, "meta", where), type=Meta)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise damaged(where, f"meta: {error}") from error
+
+
+def check_ours(secret: LiveObject, where: str) -> None:
+    """Raise ``InvalidDocument`` if somebody else's Secret has a name of ours."""
     if secret.body.get("type") != TYPE:
         raise InvalidDocument(
             f"{where}: not ours: type {secret.body.get('type')!r}, expected {TYPE!r}",
             hint="something else uses this name; choose another `namespace` for the store",
         )
-    try:
-        return msgspec.json.decode(read_data(secret, "meta", where), type=Meta)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise damaged(where, f"meta: {error}") from error
 
 
 def read_data(secret: LiveObject, key: str, where: str) -> bytes:

@@ -1,0 +1,149 @@
+"""What a person may write as options of the git store, and what is refused before git sees it.
+
+Before: ``site.toml`` names the store. After: ``program`` makes an environment of it.
+
+Text of a document never becomes an option of the git program, a transport that runs commands, or
+a name outside the branch and the folder that were named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from rollwright.plugins.options import OPTIONS
+from rollwright.plugins.secret_refs import NamedSecret
+from rollwright.stores.git.commit import Person, parse_person
+
+_BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
+_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(/|$)|[./]$", re.ASCII)
+_FOLDER = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\s\x00-\x1f] <[^<>\s\x00-\x1f]+>")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def _check_url(url: str) -> str:
+    parts = _split(url)
+    if parts.scheme not in {"https", "ssh"} and not is_loopback(url):
+        raise ValueError(
+            "expected https://HOST/PATH or ssh://USER@HOST/PATH"
+            " (plain http:// is for this machine alone)"
+        )
+    if parts.password is not None or (parts.scheme != "ssh" and parts.username is not None):
+        raise ValueError("no user and no password in an address; use `username` and `password`")
+    if parts.username is not None and not _USER.fullmatch(parts.username):
+        raise ValueError("the user in the address holds characters that no user has")
+    if parts.query or parts.fragment or parts.path in {"", "/"} or parts.path.startswith("/-"):
+        raise ValueError("expected the path of a repository after the host, and nothing after it")
+    return url
+
+
+def _split(url: str) -> SplitResult:
+    if any(one.isspace() or ord(one) < 32 for one in url) or "::" in url.partition("[")[0]:
+        raise ValueError("an address holds no blanks and names no helper program")
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}")
+    except ValueError:
+        raise ValueError("not an address") from None
+    if not _HOST.fullmatch(host) or host.startswith("-"):
+        raise ValueError("the address names no host; write ssh://git@HOST/PATH, not git@HOST:PATH")
+    return parts
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is plain HTTP to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
+
+
+def _check_branch(name: str) -> str:
+    if not _BRANCH.fullmatch(name) or _NO_BRANCH.search(name) or name == "HEAD":
+        raise ValueError("not the name of a branch: letters, digits and ._-/, a letter first")
+    return name
+
+
+def _check_path(path: str) -> str:
+    parts = [part for part in path.strip("/").split("/") if part]
+    if any(not _FOLDER.fullmatch(part) or part.lower() == ".git" for part in parts):
+        raise ValueError("not a folder inside the repository: letters, digits and ._-")
+    return "/".join(parts)
+
+
+def _check_author(text: str) -> str:
+    if not _AUTHOR.fullmatch(text):
+        raise ValueError("expected 'Name <address>'")
+    return text
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "rollwright" / "git"
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+Url = Annotated[str, AfterValidator(_check_url)]
+Branch = Annotated[str, AfterValidator(_check_branch)]
+Prefix = Annotated[str, AfterValidator(_check_path)]
+AuthorText = Annotated[str, AfterValidator(_check_author)]
+Username = Annotated[str, Field(pattern=r"^[^\x00-\x1f:]+$")]
+
+
+class GitOptions(BaseModel):
+    """The options of the git store."""
+
+    model_config = OPTIONS
+
+    url: Url = Field(description="Repository: https://HOST/PATH or ssh://USER@HOST/PATH.")
+    branch: Branch = Field(
+        default="rollwright", description="Branch of the states; made by the first save."
+    )
+    path: Prefix = Field(default="", description="Folder in the branch; empty for its root.")
+    username: Username = Field(default="git", description="Who logs in over HTTPS.")
+    password: NamedSecret | None = Field(
+        default=None,
+        description="Password or token of the user: `{env: NAME}` or `{file: PATH}`.",
+    )
+    ssh_key: Path | None = Field(
+        default=None, description="Private key for ssh://; without it the keys of the agent."
+    )
+    known_hosts: Path | None = Field(
+        default=None, description="Known hosts for ssh://; without it the user's own."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates that the server's is checked with (PEM)."
+    )
+    key: NamedSecret | None = Field(
+        default=None,
+        description="Long random text that snapshots and the installation's key are sealed with:"
+        " `{env: NAME}` or `{file: PATH}`. Without it neither is kept.",
+    )
+    former_keys: tuple[NamedSecret, ...] = Field(
+        default=(), description="Keys of before, to open what they sealed."
+    )
+    author: AuthorText = Field(
+        default="Rollwright <rollwright@localhost>",
+        description="Committer, and author where nobody is known to have asked.",
+    )
+    cache: Annotated[Path, AfterValidator(_expanded)] = Field(
+        default_factory=_default_cache,
+        validate_default=True,
+        description="Folder of the local copies. Default: rollwright/git in $XDG_CACHE_HOME.",
+    )
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="How long one request to the server may take."
+    )
+
+    @property
+    def committer(self) -> Person:
+        """Who carries out every change."""
+        return parse_person(self.author)
