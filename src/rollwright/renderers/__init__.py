@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BUILTIN = {
+    "jsonnet": "rollwright.renderers.jsonnet:Jsonnet",
     "kustomize": "rollwright.renderers.kustomize:Kustomize",
     "plain": "rollwright.renderers.plain:Plain",
 }

@@ -13,7 +13,7 @@ import re
 import resource
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -56,6 +56,7 @@ class Child:
         root: Folder that it reads; messages leave its path out.
         max_output: Bytes it may print.
         environment: What it sees beside its own home.
+        clean: Takes out of a complaint about ``root`` what nobody may read.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Child:
     root: Path
     max_output: int = MAX_OUTPUT
     environment: Mapping[str, str] = field(default_factory=dict)
+    clean: Callable[[str, Path], str] | None = None
 
 
 async def run(child: Child) -> bytes:
@@ -87,7 +89,8 @@ async def run(child: Child) -> bytes:
     if len(output) > child.max_output:
         raise RenderError(f"{child.name} printed more than {child.max_output:,} bytes")
     if status:
-        raise RenderError(f"{child.name} failed: {_complaint(complaints, child.root, status)}")
+        complaint = await asyncio.to_thread(_complaint, complaints, child, status)
+        raise RenderError(f"{child.name} failed: {complaint}")
     return output
 
 
@@ -150,9 +153,10 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _complaint(complaints: bytes, root: Path, status: int) -> str:
+def _complaint(complaints: bytes, child: Child, status: int) -> str:
     """Return what a child complained of; of a long chain of causes, the first and the last."""
-    text = _NOISE.sub("", complaints.decode("utf-8", "replace"))
+    text, root = _NOISE.sub("", complaints.decode("utf-8", "replace")), child.root
+    text = child.clean(text, root) if child.clean else text
     line = " ".join(text.replace(f"{root}/", "").replace(str(root), ".").split())
     if not line:
         return f"exit code {status}" if status > 0 else f"signal {-status}"

@@ -17,6 +17,7 @@ from rollwright.plugins.contracts import RenderRequest
 from rollwright.plugins.options import OPTIONS
 from rollwright.renderers import child, kustomization
 from rollwright.renderers.objects import Collector, keyed_by_identity
+from rollwright.renderers.quotes import without_secrets
 from rollwright.rollouts.manifest import ManifestSet, Origin
 
 VARIABLE = "ROLLWRIGHT_KUBECTL"
@@ -57,6 +58,7 @@ class Kustomize(BaseModel):
                 command=(find_kubectl(self.kubectl), "kustomize", str(folder)),
                 timeout=request.timeout,
                 root=request.checkout.root.resolve(),
+                clean=without_secrets,
             )
         )
         return await asyncio.to_thread(_manifests, output, file, request.checkout.revision)

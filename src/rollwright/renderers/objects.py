@@ -13,7 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from rollwright.documents import Document, line_of, load_all
-from rollwright.errors import InvalidDocument, InvalidManifests, Problem, RolloutError
+from rollwright.errors import (
+    InvalidDocument,
+    InvalidManifests,
+    InvalidSpec,
+    Problem,
+    RolloutError,
+)
 from rollwright.rollouts.body import flatten, identity_problems, sendable
 from rollwright.rollouts.manifest import (
     Manifest,
@@ -23,6 +29,7 @@ from rollwright.rollouts.manifest import (
     ref_of,
     refuse_twins,
 )
+from rollwright.rollouts.spec import is_older, read_older
 
 MAX_OBJECTS = 20_000
 
@@ -36,6 +43,7 @@ class Collector:
         self._manifests: list[Manifest] = []
         self._problems: list[Problem] = []
         self._errors: list[InvalidDocument] = []
+        self._rollout: Mapping[str, Any] | None = None
 
     def add(self, text: bytes, name: str) -> None:
         """Take every object of a text; ``name`` is its path in the source."""
@@ -46,26 +54,48 @@ class Collector:
             self._problems.append(_problem_of(error, name))
             return
         count = 0
-        for document in documents:
-            for body, line in _objects(document, name):
+        objects = (found for one in documents if (found := tuple(_objects(one, name))))
+        for place, items in enumerate(objects, 1):
+            for body, line in items:
                 count += 1
-                key = name if count == 1 else f"{name}#{count}"
-                self.add_object(body, key, Origin(file=name, line=line))
+                key, document = _numbered(name, count), _numbered(name, place)
+                # What stands alone in its document is found by its key.
+                is_item = len(items) > 1 or key != document
+                origin = Origin(file=name, line=line)
+                self.add_object(body, key, origin, document=document if is_item else "")
 
     def add_built(self, values: Iterable[Any], origin: Origin) -> None:
         """Take what an engine built; its lines are not those of any file."""
         for value in values:
             for _, body in flatten(value):
-                self.add_object(body, "", origin)
+                if is_older(body):
+                    self.take_rollout(body, origin)
+                else:
+                    self.add_object(body, "", origin)
 
-    def add_object(self, body: Any, key: str, origin: Origin) -> None:
-        """Take one object."""
-        problems = identity_problems(body, str(origin))
+    def take_rollout(self, document: Any, origin: Origin) -> None:
+        """Take the rollout that an engine built with the objects; there is one at most."""
+        try:
+            read_older(document, name=str(origin))
+        except InvalidSpec as error:
+            self._problems += error.problems
+            return
+        if self._rollout is not None:
+            message = "a second Rollout; expected one at most"
+            self._problems.append(Problem(where=str(origin), path="", message=message))
+        self._rollout = document
+
+    def add_object(self, body: Any, key: str, origin: Origin, *, document: str = "") -> None:
+        """Take one object; ``document`` is the key of the list it was an item of."""
+        about = str(origin) if origin.line or not key else f"{origin}: {document or key}"
+        problems = identity_problems(body, about)
         if problems:
             self._problems += problems
             return
         self._manifests.append(
-            Manifest(body=sendable(body), ref=ref_of(body), key=key, origin=origin)
+            Manifest(
+                body=sendable(body), ref=ref_of(body), key=key, origin=origin, document=document
+            )
         )
         if len(self._manifests) > MAX_OBJECTS:
             message = f"more than {MAX_OBJECTS:,} objects"
@@ -82,7 +112,7 @@ class Collector:
         if error:
             raise error
         refuse_twins(self._manifests)
-        return ManifestSet(tuple(self._manifests), source)
+        return ManifestSet(tuple(self._manifests), source, rollout=self._rollout)
 
     def _error(self) -> RolloutError | None:
         if len(self._problems) == len(self._errors) == 1:
@@ -122,9 +152,13 @@ def _speaks_to_tools(body: Any, name: str) -> bool:
         return True
     api_version = body.get("apiVersion")
     group = group_of(api_version) if isinstance(api_version, str) else ""
-    if (group, body.get("kind")) == ("workflow.kubernetes.io", "Rollout"):
+    if is_older(body):
         return True
     return group in {"rollwright.dev", "kustomize.config.k8s.io"}
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}#{number}"
 
 
 def _problem_of(error: InvalidDocument, name: str) -> Problem:

@@ -13,7 +13,7 @@ from rollwright.errors import RenderError
 from rollwright.plugins.contracts import TransformRequest
 from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.body import identity_problems, sendable
-from rollwright.rollouts.manifest import Manifest, ManifestSet, refuse_twins
+from rollwright.rollouts.manifest import Manifest, ManifestSet, is_secret, refuse_twins
 from rollwright.transformers.target import Target
 
 _OPERATIONS = {
@@ -120,8 +120,15 @@ def _operated(manifest: Manifest, operations: tuple[Mapping[str, Any], ...]) -> 
             body = jsonpatch.apply_patch(body, [dict(operation)], in_place=True)
         # NB: the library's messages quote values, which may be those of a Secret.
         except jsonpatch.JsonPatchTestFailed as error:
-            raise RenderError(f"patch: {manifest.ref}: {about}: the value is another") from error
+            message = f"patch: {manifest.ref}: {about}: the value is another"
+            raise RenderError(message) from _unless_secret(manifest, error)
         except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
             message = f"patch: {manifest.ref}: {about}: there is no such place"
-            raise RenderError(message, hint=f"the object stands in {manifest.origin}") from error
+            hint = f"the object stands in {manifest.origin}"
+            raise RenderError(message, hint=hint) from _unless_secret(manifest, error)
     return body
+
+
+def _unless_secret(manifest: Manifest, error: Exception) -> Exception | None:
+    """Return the cause, which a traceback shows, if it cannot quote a value of a Secret."""
+    return None if is_secret(manifest.body) else error

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollwright.rollouts.manifest import Manifest
+from rollwright.rollouts.simulation import with_defaults
+
+__all__ = ["CustomKind", "compiled", "custom_kinds", "json_schema", "with_defaults"]
 
 Schema = Mapping[str, Any]
 
@@ -81,26 +84,6 @@ def json_schema(declared: Schema) -> dict[str, Any]:
     # Status is never sent; a definition that requires it means the object as it is later.
     required = [one for one in _list(schema.pop("required", ())) if one != "status"]
     return {**schema, "required": required} if required else schema
-
-
-def with_defaults(value: Any, declared: Schema) -> Any:
-    """Return a value with the defaults of its schema filled in, as the server does."""
-    if isinstance(value, list):
-        items = _mapping(declared.get("items"))
-        return [with_defaults(one, items) for one in value]
-    if not isinstance(value, Mapping):
-        return value
-    properties = _mapping(declared.get("properties"))
-    others = _mapping(declared.get("additionalProperties"))
-    defaults = {
-        name: one["default"]
-        for name, one in properties.items()
-        if isinstance(one, Mapping) and one.get("default") is not None
-    }
-    return {
-        name: with_defaults(inner, _mapping(properties.get(name, others)))
-        for name, inner in {**defaults, **value}.items()
-    }
 
 
 def _schemas(spec: Schema) -> Mapping[str, Schema | None]:

@@ -6,7 +6,7 @@ that is wrong is said here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -52,8 +52,18 @@ class Schema(BaseModel):
         Raises:
             RenderError: The schemas of ``version`` are not installed.
         """
-        look = _Look(builtin_kinds(self.version), custom_kinds(request.manifests))
-        return tuple(problem for one in request.manifests for problem in look.at(one))
+        builtin = builtin_kinds(self.version)
+        return find_mistakes(request.manifests, builtin, custom_kinds(request.manifests))
+
+
+def find_mistakes(
+    manifests: Iterable[Manifest],
+    builtin: BuiltinKinds,
+    custom: Mapping[tuple[str, str], CustomKind],
+) -> tuple[Problem, ...]:
+    """Return every mistake of some objects, by the schemas of the kinds that are known."""
+    look = _Look(builtin, custom)
+    return tuple(problem for one in manifests for problem in look.at(one))
 
 
 class _Look:
