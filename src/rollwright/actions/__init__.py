@@ -8,5 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-BUILTIN: Mapping[str, str] = {}
+BUILTIN: Mapping[str, str] = {
+    "Command": "rollwright.actions.command:Command",
+    "Http": "rollwright.actions.http:Http",
+    "Job": "rollwright.actions.job:Job",
+    "Pause": "rollwright.actions.pause:Pause",
+}
 """Plugin name → ``module:class``; imported on use."""
