@@ -1,4 +1,4 @@
-"""What every store and every lock must do, as test classes to subclass.
+"""What every action, check, store and lock must do, as test classes to subclass.
 
 A plugin's author gives a fixture and inherits the tests::
 
@@ -12,7 +12,9 @@ The tests are coroutines: pytest-asyncio runs them (``asyncio_mode = "auto"``).
 
 from __future__ import annotations
 
+from rollwright.testing.action_contract import ActionContract
+from rollwright.testing.check_contract import CheckContract
 from rollwright.testing.lock_contract import LockContract
 from rollwright.testing.store_contract import StoreContract
 
-__all__ = ["LockContract", "StoreContract"]
+__all__ = ["ActionContract", "CheckContract", "LockContract", "StoreContract"]

@@ -25,16 +25,19 @@ from rollwright.plugins.contracts import (
     EventType,
     GetRequest,
     ListRequest,
+    LogRequest,
+    PatchForm,
     PatchRequest,
     ServedKind,
     WatchEvent,
 )
 from rollwright.rollouts.live import LiveObject, live_object
 from rollwright.rollouts.manifest import Body, ObjectRef, group_of, ref_of
-from rollwright.testing.fake_apply import applied, check_preconditions, content, matches
+from rollwright.testing.fake_apply import applied, check_preconditions, content, matches, merged
 from rollwright.testing.fake_kinds import builtin_kinds, served_kind
 
 CREATED_AT = "2025-01-01T00:00:00Z"
+_KEPT = ("uid", "resourceVersion", "generation", "creationTimestamp")
 IDENTITY = "00000000-0000-0000-0000-000000000001"
 CALLS = (
     *("discovery", "list", "get", "apply", "dry-run", "create", "replace"),
@@ -77,6 +80,7 @@ class FakeCluster:
         self._clock = 0
         self._errors: dict[tuple[str, ObjectRef | str], list[BaseException]] = {}
         self._reports: dict[ObjectRef, Callable[[Body], Mapping[str, Any]]] = {}
+        self._logs: dict[tuple[str, str, bool], str] = {}
         self._watchers: list[tuple[ListRequest, asyncio.Queue[WatchEvent]]] = []
         for body in objects:
             self.put(body)
@@ -92,6 +96,10 @@ class FakeCluster:
     ) -> None:
         """Set the status that an object gets after every apply; a function sees the object."""
         self._reports[ref] = status if callable(status) else lambda _body: dict(status)
+
+    def log(self, pod: str, container: str, text: str, *, is_previous: bool = False) -> None:
+        """Set what a container has written."""
+        self._logs[pod, container, is_previous] = text
 
     def put(self, body: Body) -> LiveObject:
         """Put an object as it stands, as somebody else's write; watches tell it."""
@@ -170,6 +178,13 @@ class FakeCluster:
         body = self.objects.get(request.ref)
         return live_object(deepcopy(body)) if body is not None else None
 
+    async def logs(self, request: LogRequest) -> str:
+        """Return the last lines of what a test set."""
+        self._note("other", request.pod, request)
+        text = self._logs.get((request.pod.name, request.container, request.is_previous), "")
+        lines = text.splitlines(keepends=True)[-request.tail_count :]
+        return "".join(lines)[: request.limit_bytes]
+
     async def apply(self, request: ApplyRequest) -> LiveObject:
         """Merge maps, take lists whole, remember who set what."""
         self._note("dry-run" if request.is_dry_run else "apply", request.ref, request)
@@ -196,27 +211,34 @@ class FakeCluster:
             raise ClusterError(f"{ref}: already exists", status=409, reason="AlreadyExists")
         return self._store(deepcopy(dict(body)))
 
-    async def replace(self, body: Body) -> LiveObject:
-        """Put an object in the place of itself."""
+    async def replace(self, body: Body, *, is_dry_run: bool = False) -> LiveObject:
+        """Put an object in the place of itself; what is its identity stays."""
         ref = ref_of(body)
-        self._note("replace", ref, body)
+        self._note("dry-run" if is_dry_run else "replace", ref, body)
         before = self._there(ref)
         wanted = str((body.get("metadata") or {}).get("resourceVersion") or "")
         check_preconditions(ref, before, "", wanted)
-        return self._store(deepcopy(dict(body)))
+        after = deepcopy(dict(body))
+        if is_dry_run:
+            kept = {k: before["metadata"][k] for k in _KEPT if k in before["metadata"]}
+            return live_object({**after, "metadata": {**after["metadata"], **kept}})
+        return self._store(after)
 
     async def patch(self, request: PatchRequest) -> LiveObject:
-        """Carry out a JSON patch."""
+        """Carry out a patch."""
         from jsonpatch import JsonPatch, JsonPatchException
 
-        self._note("patch", request.ref, request)
+        self._note("dry-run" if request.is_dry_run else "patch", request.ref, request)
         before = self._there(request.ref)
         try:
-            after = JsonPatch([dict(one) for one in request.operations]).apply(before)
+            if request.form is not PatchForm.JSON:
+                after = merged(before, request.content)
+            else:
+                after = JsonPatch([dict(one) for one in request.operations]).apply(before)
         except JsonPatchException as error:
             message = f"{request.ref}: patch refused: {error}"
             raise ClusterError(message, status=422, reason="Invalid") from error
-        return self._store(after)
+        return live_object(after) if request.is_dry_run else self._store(after)
 
     async def delete(self, request: DeleteRequest) -> LiveObject | None:
         """Delete an object, or mark it if it has finalizers."""

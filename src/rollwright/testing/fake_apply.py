@@ -106,6 +106,19 @@ def _bare(request: ApplyRequest) -> dict[str, Any]:
     }
 
 
+def merged(value: Any, patch: Any) -> Any:
+    """Return a value after a merge patch (RFC 7386); lists are taken whole."""
+    if not isinstance(patch, Mapping):
+        return deepcopy(patch)
+    found = dict(value) if isinstance(value, Mapping) else {}
+    for key, part in patch.items():
+        if part is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), part)
+    return deepcopy(found)
+
+
 def _leaves(value: Any, path: Path = ()) -> Iterator[Path]:
     if path in _IDENTITY:
         return

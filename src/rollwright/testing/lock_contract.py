@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 
 from rollwright.errors import LockHeld, LockLost
-from rollwright.plugins.contracts import Lock, LockOwner, LockService
+from rollwright.plugins.contracts import Lock, LockOwner, LockRecord, LockService
 
 AN_OWNER = LockOwner(id="run-1", actor="ann", operation="rollout", host="host-1")
 ANOTHER = LockOwner(id="run-2", actor="bob", operation="rollback", host="host-2")
@@ -281,6 +281,72 @@ class LockContract:
         token = await dead_holder("shop")
         async with locks.hold("shop", owner=AN_OWNER, wait=AT_ONCE) as lock:
             assert lock.token > token
+
+    async def test_whoever_takes_over_learns_whose_lock_it_was(
+        self, locks: LockService, dead_holder: DeadHolder
+    ) -> None:
+        token = await dead_holder("shop")
+        async with locks.hold("shop", owner=ANOTHER, wait=self.patience) as lock:
+            record = lock.taken_from
+
+            assert record
+            assert (record.key, record.token, record.broken) == ("shop", token, "")
+            assert record.owner.actor != ANOTHER.actor
+
+    async def test_whoever_follows_a_takeover_took_nothing_over(
+        self, locks: LockService, dead_holder: DeadHolder
+    ) -> None:
+        await dead_holder("shop")
+        async with locks.hold("shop", owner=AN_OWNER, wait=self.patience):
+            pass
+        async with locks.hold("shop", owner=ANOTHER, wait=AT_ONCE) as lock:
+            assert lock.taken_from is None
+
+    async def test_a_lock_that_was_given_back_is_taken_from_nobody(
+        self, locks: LockService, others: LockService
+    ) -> None:
+        async with locks.hold("shop", owner=AN_OWNER, wait=AT_ONCE) as first:
+            pass
+        async with others.hold("shop", owner=ANOTHER, wait=AT_ONCE) as second:
+            assert (first.taken_from, second.taken_from) == (None, None)
+
+    async def test_a_lock_that_a_waiter_was_given_is_taken_from_nobody(
+        self, locks: LockService
+    ) -> None:
+        found: list[LockRecord | None] = []
+
+        async def wait() -> None:
+            async with locks.hold("shop", owner=ANOTHER, wait=self.patience) as lock:
+                found.append(lock.taken_from)
+
+        async with locks.hold("shop", owner=AN_OWNER, wait=AT_ONCE):
+            task = asyncio.ensure_future(wait())
+            await self.let_wait()
+        await task
+
+        assert found == [None]
+
+    async def test_whoever_follows_a_release_by_force_learns_whose_it_was_and_why(
+        self, locks: LockService, others: LockService
+    ) -> None:
+        async with locks.hold("shop", owner=AN_OWNER, wait=AT_ONCE) as broken:
+            await others.release("shop", reason="it hangs (eve)")
+            async with others.hold("shop", owner=ANOTHER, wait=AT_ONCE) as lock:
+                record = lock.taken_from
+
+        assert record
+        assert (record.owner, record.token) == (AN_OWNER, broken.token)
+        assert record.broken == "it hangs (eve)"
+
+    async def test_only_the_first_after_a_release_by_force_learns_of_it(
+        self, locks: LockService, others: LockService
+    ) -> None:
+        async with locks.hold("shop", owner=AN_OWNER, wait=AT_ONCE):
+            await others.release("shop", reason="it hangs (eve)")
+        async with others.hold("shop", owner=ANOTHER, wait=AT_ONCE):
+            pass
+        async with others.hold("shop", owner=ANOTHER, wait=AT_ONCE) as lock:
+            assert lock.taken_from is None
 
 
 def _is_lost(lock: Lock) -> bool:

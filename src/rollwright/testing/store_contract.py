@@ -270,3 +270,45 @@ class StoreContract:
 
         with pytest.raises(NotFound):
             await store.get_snapshot("shop", snapshot)
+
+    async def test_before_the_first_run_there_is_no_key(self, store: StateStore) -> None:
+        assert await store.key() is None
+
+    async def test_a_key_comes_back(self, store: StateStore) -> None:
+        key = bytes(range(256))
+
+        assert await store.put_key(key) == key == await store.key()
+
+    async def test_the_first_key_stays(self, store: StateStore) -> None:
+        first = await store.put_key(b"first")
+        second = await store.put_key(b"second")
+
+        assert first == second == await store.key() == b"first"
+
+    async def test_keys_that_are_kept_at_the_same_time_are_one(self, store: StateStore) -> None:
+        keys = await asyncio.gather(*(store.put_key(b"key %d" % number) for number in range(8)))
+
+        assert set(keys) == {await store.key()}
+
+    async def test_an_empty_key_is_refused(self, store: StateStore) -> None:
+        with pytest.raises(ValueError, match="empty"):
+            await store.put_key(b"")
+
+        assert await store.key() is None
+
+    async def test_a_key_is_no_rollout(self, store: StateStore) -> None:
+        await store.put_key(b"key")
+
+        assert await store.list() == ()
+
+    @pytest.mark.parametrize("name", ["installation-key", "installation", "key"])
+    async def test_a_rollout_of_that_name_leaves_the_key_alone(
+        self, store: StateStore, name: str
+    ) -> None:
+        await store.put_key(b"key")
+        saved = await store.save(a_full_state(name), after="")
+        await store.put_snapshot(name, b"data")
+        await store.delete(name, after=saved.version)
+
+        assert await store.key() == b"key"
+        assert await store.list() == ()
