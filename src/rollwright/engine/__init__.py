@@ -14,6 +14,7 @@ In the order of a run:
 ``execute``     the graph of one step; ``objects`` writes one object
 ``observe``     waiting by watch; ``waiter`` is one wait, ``watches`` the shared list-watches
 ``evidence``    pods and events around what is waited for; ``surroundings`` makes the context
-``statuses``    verdicts on many objects at once
+``container_logs``  the last words of containers that failed
+``statuses``    verdicts on many objects at once; ``drift`` what differs from the last rollout
 ``together``    requests that end together when one of them fails
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rollwright.documents import Document, load_all, nearest_line
+from rollwright.engine.older_documents import with_groups_of_file, wrap
 from rollwright.engine.site_file import site_schema
 from rollwright.errors import InvalidDocument, InvalidSpec, NotFound, Problem
 from rollwright.rollouts.spec import (
@@ -20,6 +21,7 @@ from rollwright.rollouts.spec import (
     KIND,
     ConfigEntry,
     RolloutSpec,
+    is_older,
     parse,
     rollout_schema,
 )
@@ -39,12 +41,14 @@ class LoadedRollout:
         path: Its file, as it was named.
         base: Its folder; relative paths of the document start here.
         document: Its text's values and lines.
+        older: The document of the older format that its groups come from.
     """
 
     spec: RolloutSpec
     path: Path
     base: Path
     document: Document
+    older: Mapping[str, Any] | None = None
 
 
 def schema_of(kind: str) -> dict[str, Any]:
@@ -72,12 +76,15 @@ def load_rollout(path: Path | str) -> LoadedRollout:
     document, others = _choose(documents, str(file))
     problems = [_unexpected(one, str(file)) for one in others]
     try:
-        spec = parse(document.value, name=str(file), line_of=partial(nearest_line, document))
+        value = wrap(document, file) if is_older(document.value) else document.value
+        spec = parse(value, name=str(file), line_of=partial(nearest_line, document))
     except InvalidSpec as error:
         raise InvalidSpec([*problems, *error.problems], hint=error.hint) from None
     if problems:
         raise InvalidSpec(problems, hint="put each document into a file of its own")
-    return LoadedRollout(spec=spec, path=file, base=file.parent, document=document)
+    line = nearest_line(document, ("spec", "groups", "file"))
+    spec, older = with_groups_of_file(spec, file.parent, f"{file}:{line}")
+    return LoadedRollout(spec=spec, path=file, base=file.parent, document=document, older=older)
 
 
 def merged_values(loaded: LoadedRollout) -> dict[str, Any]:
@@ -166,7 +173,8 @@ def _choose(documents: tuple[Document, ...], name: str) -> tuple[Document, list[
     if not documents:
         message = "no document; expected one Rollout"
         raise InvalidSpec([Problem(where=name, path="", message=message)])
-    chosen = next((one for one in documents if _is_rollout(one.value)), documents[0])
+    ours = [one for one in documents if _is_rollout(one.value)]
+    chosen = [*ours, *(one for one in documents if is_older(one.value)), *documents][0]
     return chosen, [one for one in documents if one is not chosen]
 
 

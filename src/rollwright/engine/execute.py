@@ -20,6 +20,7 @@ from rollwright.engine.progress import Applied, ChangeEnded, StepBegan, StepEnde
 from rollwright.engine.run import Run
 from rollwright.engine.waiter import Subject, Waited
 from rollwright.errors import LockLost, RolloutError
+from rollwright.rollouts.health.table import has_behavior
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Change, Operation, Step, Wave
@@ -30,7 +31,12 @@ _GOOD = Outcome.SUCCEEDED
 
 
 async def execute_wave(run: Run, wave: Wave) -> tuple[StepResult, ...]:
-    """Carry out the steps of a wave, one after another as their ``needs`` say."""
+    """Carry out the steps of a wave, one after another as their ``needs`` say.
+
+    Raises:
+        LockLost: Our lease may be gone, or a later run has raised the fence.
+    """
+    await run.fence.check(wave)
     results: list[StepResult] = []
     for step in wave.steps:
         if any(result.outcome is not _GOOD for result in results):
@@ -47,7 +53,7 @@ async def execute_step(run: Run, step: Step) -> StepResult:
     """
     run.tell(StepBegan(step))
     started_at = run.now()
-    graph = _Graph(run=run, step=step)
+    graph = Graph(run=run, step=step)
     changes = await graph.carry_out()
     result = StepResult(
         step=step.name,
@@ -61,8 +67,11 @@ async def execute_step(run: Run, step: Step) -> StepResult:
 
 
 @dataclass(kw_only=True)
-class _Graph:
-    """The changes of one step while they are carried out."""
+class Graph:
+    """The changes of one step while they are carried out.
+
+    ``ready`` may hold those of steps that run beside this one.
+    """
 
     run: Run
     step: Step
@@ -72,9 +81,16 @@ class _Graph:
     has_failed: bool = False
     was_cancelled: bool = False
 
+    @property
+    def stop(self) -> asyncio.Event:
+        """Set when waiting has no more sense."""
+        return self.run.stop
+
     async def carry_out(self) -> tuple[ChangeResult, ...]:
+        """Carry every change out, each after what it waits for."""
         loop = asyncio.get_running_loop()
-        self.ready = {change.ref: loop.create_future() for change in self.step.changes}
+        for change in self.step.changes:
+            self.ready.setdefault(change.ref, loop.create_future())
         self.gates = {
             gate.id: asyncio.create_task(self._first_bad(gate.members)) for gate in self.step.gates
         }
@@ -123,7 +139,10 @@ class _Graph:
         if self.has_failed:
             message = "another object failed first"
             return replace(result, outcome=Outcome.NOT_STARTED, message=message)
-        result = replace(result, started_at=self.run.now())
+        return await self.act(change, replace(result, started_at=self.run.now()))
+
+    async def act(self, change: Change, result: ChangeResult) -> ChangeResult:
+        """Carry out a change that waits for nothing any more."""
         if change.operation is Operation.PRUNE:
             return await objects.prune(self.run, change, result)
         return await self._apply(change, result)
@@ -157,14 +176,13 @@ class _Graph:
             result = objects.with_facts(result, live)
         else:
             result = objects.kept_facts(result, change)
-            if change.is_settled:
+            if change.is_settled and not _must_soak(self.run, change):
                 return result
-        return await self._wait(change, result, live)
+        return await self.wait(change, result, live)
 
-    async def _wait(
-        self, change: Change, result: ChangeResult, live: LiveObject | None
-    ) -> ChangeResult:
-        subject = Subject(
+    def subject(self, change: Change, live: LiveObject | None) -> Subject:
+        """Return what a change is waited for with."""
+        return Subject(
             ref=change.ref,
             api_version=change.api_version,
             applied_at=self.run.now(),
@@ -172,13 +190,24 @@ class _Graph:
             live=live,
             unblock=lambda: _settle(self.ready[change.ref], is_good=True),
         )
-        waited = await self.run.observer.wait(subject, self.run.stop)
+
+    async def wait(
+        self, change: Change, result: ChangeResult, live: LiveObject | None
+    ) -> ChangeResult:
+        """Wait until the object is as it has to be."""
+        waited = await self.run.observer.wait(self.subject(change, live), self.stop)
         is_new_kind = change.wanted is not None and is_crd(change.wanted.body)
         if waited.outcome is _GOOD and is_new_kind and change.wanted is not None:
             await self.run.cluster.establish(change.wanted.body)
         if live is not None and waited.live is not None:
             result = objects.with_later_version(result, live, waited.live)
         return objects.ended(result, waited)
+
+
+def _must_soak(run: Run, change: Change) -> bool:
+    """Whether a run that was killed wrote the object, and nobody saw it stay Current since."""
+    is_new = change.is_owned and not change.is_remembered and not change.is_skipped
+    return is_new and bool(run.spec.health.soak) and has_behavior(*change.ref.group_kind)
 
 
 def _settle(future: asyncio.Future[bool], *, is_good: bool) -> None:

@@ -9,25 +9,28 @@ that fields of other managers show as conflicts; then with force, which is what 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from dataclasses import replace
 
+from rollwright.engine.admission import dry_run, unasked_webhook, unpredicted
+from rollwright.engine.immutable import immutable_fields
+from rollwright.engine.migrate import after_migration, before_migration
+from rollwright.engine.permissions import is_denied
+from rollwright.engine.recreatable import check_recreatable
 from rollwright.engine.together import together
 from rollwright.errors import ApplyConflict, ClusterError, InvalidManifests, Problem
 from rollwright.plugins.contracts import ApplyRequest, Cluster
+from rollwright.rollouts.conflicts import ConflictPolicy, adjusted, meet
 from rollwright.rollouts.diff import Conflict
-from rollwright.rollouts.manifest import Manifest, ObjectRef
+from rollwright.rollouts.manifest import Body, Manifest, ObjectRef
 from rollwright.rollouts.plan import Forecast, Prediction
-
-_MANAGER = re.compile(r'conflict with "([^"]*)"')
-_IMMUTABLE_REASONS = frozenset({"FieldValueForbidden", "FieldValueInvalid"})
-_IMMUTABLE_WORDS = re.compile(
-    r"immutable|updates to .* are forbidden|(may not|cannot) (be changed|change)", re.IGNORECASE
-)
+from rollwright.rollouts.proposals import Proposal, as_is
 
 
-async def forecast(cluster: Cluster, manifests: Iterable[Manifest]) -> dict[ObjectRef, Forecast]:
-    """Return the server's answer for each object.
+async def forecast(
+    cluster: Cluster, proposals: Iterable[Proposal | Manifest]
+) -> dict[ObjectRef, Forecast]:
+    """Return the server's answer for each object; a manifest is proposed as it is.
 
     Raises:
         InvalidManifests: The server refuses objects; every refusal is told.
@@ -36,39 +39,62 @@ async def forecast(cluster: Cluster, manifests: Iterable[Manifest]) -> dict[Obje
     problems: list[Problem] = []
     hints: list[str] = []
 
-    async def ask(manifest: Manifest) -> tuple[ObjectRef, Forecast | None]:
+    async def ask(one: Proposal | Manifest) -> tuple[ObjectRef, Forecast | None]:
+        proposal = as_is(one) if isinstance(one, Manifest) else one
         try:
-            return manifest.ref, await _forecast_one(cluster, manifest)
+            return proposal.ref, await _forecast_one(cluster, proposal)
         except ClusterError as error:
-            where = str(manifest.origin)
+            if is_denied(error):
+                raise  # what else is missing is found out once, for everything
+            where = str(proposal.origin)
             problems.append(Problem(where=where, path="", message=error.message))
             hints.extend([error.hint] if error.hint else [])
-            return manifest.ref, None
+            return proposal.ref, None
 
-    answers = await together(ask(manifest) for manifest in manifests)
+    answers = await together(ask(one) for one in proposals)
     if problems:
         raise InvalidManifests(problems, hint=hints[0] if hints else None)
     return {ref: answer for ref, answer in answers if answer is not None}
 
 
-async def _forecast_one(cluster: Cluster, manifest: Manifest) -> Forecast:
-    request = ApplyRequest(ref=manifest.ref, body=manifest.body, force=False, is_dry_run=True)
+async def _forecast_one(cluster: Cluster, proposal: Proposal) -> Forecast:
     try:
-        return await _ask(cluster, request, ())
-    except ApplyConflict as conflict:
-        conflicts = tuple(read_conflicts(conflict))
-    forced = ApplyRequest(ref=manifest.ref, body=manifest.body, force=True, is_dry_run=True)
-    return await _ask(cluster, forced, conflicts)
+        answer = await _ask(cluster, _request(proposal, proposal.body, force=False), ())
+    except ApplyConflict as refusal:
+        answer = await _forced(cluster, proposal, refusal)
+    except ClusterError as refusal:
+        return before_migration(proposal, refusal)
+    if answer.immutable and proposal.live is not None:
+        again = _request(proposal, answer.sent or proposal.body, force=True)
+        await check_recreatable(cluster, again, proposal.live)
+    return await after_migration(cluster, proposal, answer)
+
+
+async def _forced(cluster: Cluster, proposal: Proposal, refusal: ApplyConflict) -> Forecast:
+    """Ask again, with force, for what is sent once every conflict is decided."""
+    met = meet(refusal.causes, proposal.body, proposal.live, proposal.policy)
+    body = adjusted(proposal.body, proposal.live, met, proposal.taken_over)
+    conflicts = tuple(one.conflict for one in met)
+    answer = await _ask(cluster, _request(proposal, body, force=True), conflicts)
+    return replace(answer, sent=body)
+
+
+def _request(proposal: Proposal, body: Body, *, force: bool) -> ApplyRequest:
+    return ApplyRequest(
+        ref=proposal.ref, body=body, manager=proposal.manager, force=force, is_dry_run=True
+    )
 
 
 async def _ask(
     cluster: Cluster, request: ApplyRequest, conflicts: tuple[Conflict, ...]
 ) -> Forecast:
     try:
-        predicted = await cluster.apply(request)
+        predicted = await dry_run(cluster, request)
     except ApplyConflict:
         raise
     except ClusterError as error:
+        if webhook := unasked_webhook(error):
+            return unpredicted(webhook, conflicts)
         immutable = immutable_fields(error)
         if not immutable:
             raise
@@ -78,22 +104,7 @@ async def _ask(
 
 def read_conflicts(error: ApplyConflict) -> Iterable[Conflict]:
     """Return field and manager of every cause of a conflict."""
-    for cause in error.causes:
-        if found := _MANAGER.search(cause.message):
-            path = cause.field.removeprefix(".")
-            yield Conflict(path=path, manager=found[1], message=cause.message)
+    return (one.conflict for one in meet(error.causes, {}, None, ConflictPolicy()))
 
 
-def immutable_fields(error: ClusterError) -> tuple[str, ...]:
-    """Return what the server says of fields that cannot change in place (AP-55).
-
-    Decided by the structured causes; a pattern on the whole text would also match innocent
-    words of a webhook. The value that the server quotes before its reason is left out.
-    """
-    if error.status != 422:
-        return ()
-    return tuple(
-        f"{cause.field}: {cause.message.rpartition(': ')[2]}"
-        for cause in error.causes
-        if cause.reason in _IMMUTABLE_REASONS and _IMMUTABLE_WORDS.search(cause.message)
-    )
+__all__ = ["forecast", "immutable_fields", "read_conflicts"]

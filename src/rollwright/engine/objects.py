@@ -13,8 +13,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollwright.engine.forecast import immutable_fields
+from rollwright.engine.leaving import leaving_now
+from rollwright.engine.migrate import after_migration_of
+from rollwright.engine.pinned import apply_pinned, check_pinned, why_other
+from rollwright.engine.recreate import departing, remove
 from rollwright.engine.run import Run
-from rollwright.engine.waiter import Subject, Waited
+from rollwright.engine.simulate import verify
+from rollwright.engine.waiter import Waited
 from rollwright.errors import ClusterError, RolloutError
 from rollwright.plugins.contracts import (
     ApplyRequest,
@@ -23,12 +28,9 @@ from rollwright.plugins.contracts import (
     Propagation,
 )
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.plan import Change, Operation
+from rollwright.rollouts.plan import Change, Operation, Prediction
 from rollwright.rollouts.prune import may_delete
 from rollwright.rollouts.report import ChangeResult, Outcome
-
-_ORPHANING = frozenset({("apps", "StatefulSet")})
-"""Kinds whose pods live on while the object is created again."""
 
 
 def begun(change: Change, now: datetime) -> ChangeResult:
@@ -75,48 +77,31 @@ async def write(run: Run, change: Change) -> LiveObject | Waited:
     if change.wanted is None:
         raise ValueError(f"{change.ref}: nothing to write")
     if change.operation is Operation.REPLACE:
-        left = await _remove(run, change)
+        await check_pinned(run, change)
+        left = await remove(run, change)
         if left is not None and left.outcome is not Outcome.SUCCEEDED:
-            return replace(left, message=f"does not go away: {left.message}")
+            return left
     run.lock.check()
+    if change.prediction is Prediction.SIMULATED and change.is_owned:
+        await verify(run, change)
+    body = (change.sent or change.wanted).body
+    change = await after_migration_of(run, change)
     uid = change.live_uid if change.operation is not Operation.REPLACE else ""
     request = ApplyRequest(
-        ref=change.ref, body=change.wanted.body, force=run.spec.apply.force, uid=uid
+        ref=change.ref,
+        body=body,
+        manager=change.manager,
+        force=run.spec.apply.force or any(one.action == "take" for one in change.conflicts),
+        uid=uid,
     )
     try:
-        return await run.cluster.apply(request)
+        return (await apply_pinned(run, change, request)).keyed(run.salt)
     except ClusterError as error:
-        if immutable_fields(error) and not error.hint:
+        if change.operation is Operation.REPLACE:
+            error.hint = "the former object is deleted, and the new one is not there: correct it"
+        elif immutable_fields(error) and not error.hint:
             error.hint = "list the kind in apply.recreateImmutable to delete and create it"
         raise
-
-
-async def _remove(run: Run, change: Change) -> Waited | None:
-    """Delete an object that is created again; return how the wait for its end ended."""
-    run.lock.check()
-    is_orphaning = change.ref.group_kind in _ORPHANING
-    propagation = Propagation.ORPHAN if is_orphaning else Propagation.FOREGROUND
-    left = await run.cluster.delete(
-        DeleteRequest(
-            ref=change.ref,
-            api_version=change.api_version,
-            uid=change.live_uid,
-            propagation=propagation,
-        )
-    )
-    if left is None:
-        return None
-    return await run.observer.wait_until_gone(_departing(run, change, left), run.stop)
-
-
-def _departing(run: Run, change: Change, left: LiveObject) -> Subject:
-    return Subject(
-        ref=change.ref,
-        api_version=change.api_version,
-        applied_at=run.now(),
-        live=left,
-        uid=left.uid,
-    )
 
 
 def with_facts(result: ChangeResult, live: LiveObject) -> ChangeResult:
@@ -167,13 +152,20 @@ async def prune(run: Run, change: Change, result: ChangeResult) -> ChangeResult:
     if found is None or entry is None:
         return result
     used = {other.ref.namespace for other in run.plan.changes if other.wanted}
-    if why := may_delete(run.spec.name, run.spec.prune, entry, found, used):
+    leaving = await leaving_now(run, change, found)
+    why = may_delete(run.spec.name, run.spec.prune, entry, found, used, leaving)
+    if why := why or why_other(run, change, found):
         return replace(result, outcome=Outcome.FAILED, message=f"stays: {why}")
     run.lock.check()
     left = await run.cluster.delete(
-        DeleteRequest(ref=change.ref, api_version=change.api_version, uid=found.uid)
+        DeleteRequest(
+            ref=change.ref,
+            api_version=change.api_version,
+            uid=found.uid,
+            propagation=Propagation(change.propagation.capitalize()),
+        )
     )
     if left is None:
         return result
-    waited = await run.observer.wait_until_gone(_departing(run, change, left), run.stop)
+    waited = await run.observer.wait_until_gone(departing(run, change, left), run.stop)
     return ended(result, waited)

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from rollwright.engine.container_logs import ContainerLogs
 from rollwright.engine.evidence import Evidence
 from rollwright.engine.progress import Listener, Seen
 from rollwright.engine.surroundings import Surroundings
-from rollwright.engine.waiter import Subject, Waited, Waiter, waited
+from rollwright.engine.waiter import Look, Subject, Waited, Waiter, waited
 from rollwright.engine.watches import SharedWatch, Watches, is_forbidden
 from rollwright.plugins.contracts import Cluster, ListRequest
 from rollwright.rollouts.health import (
@@ -32,8 +33,9 @@ from rollwright.rollouts.health import (
     WaitVerdict,
 )
 from rollwright.rollouts.health.table import has_behavior
+from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.manifest import ObjectRef
+from rollwright.rollouts.manifest import Body, ObjectRef
 from rollwright.rollouts.ownership import ROLLOUT_LABEL
 from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.spec import RolloutSpec
@@ -68,6 +70,7 @@ class Observer:
         self._watches = Watches(cluster)
         self._evidence = Evidence(self._watches, self._wake_around)
         self._surroundings = Surroundings(cluster, self._evidence)
+        self._logs = ContainerLogs(cluster)
         self._waiters: dict[ObjectRef, Waiter] = {}
         self._refs: dict[str, ObjectRef] = {}
         self._write_count = 0
@@ -77,6 +80,10 @@ class Observer:
         """Note versions and identities to come, so that one watch per kind serves all of them."""
         for api_version, ref in subjects:
             self._spaces[api_version, ref.kind].add(ref.namespace)
+
+    def hide(self, bodies: Iterable[Body]) -> None:
+        """Let no verdict repeat a value of the Secrets among the objects: not in log lines either."""
+        self._surroundings.secret_values |= hidden_texts(bodies)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -141,6 +148,7 @@ class Observer:
             if waiter.live is not None:
                 self._refs[waiter.live.uid] = waiter.subject.ref
             status, verdict = await self._judge(waiter)
+            status = await self._quoting(waiter, status, verdict)
             if verdict.is_over:
                 return replace(waited(status, verdict), live=waiter.live)
             if stop.is_set():
@@ -148,7 +156,7 @@ class Observer:
                 return Waited(outcome=Outcome.CANCELLED, message=message, status=status)
             if verdict.unblocks:
                 waiter.subject.unblock()
-            self._say(waiter, status)
+            self._say(waiter, status, is_known=waiter.live is not None or watch.is_synced)
             await self._next_change(waiter, verdict.recheck_at, stop)
 
     async def _judge(self, waiter: Waiter) -> tuple[ObjectStatus, WaitVerdict]:
@@ -160,7 +168,21 @@ class Observer:
                 live, self._options, manifest=subject.manifest, applied_at=subject.applied_at
             )
         is_informed = self._evidence.is_synced(subject.ref.namespace)
-        return waiter.judge(context, self._now(), is_informed=is_informed)
+        now = self._now()
+        status, verdict = waiter.judge(context, now, is_informed=is_informed)
+        if subject.look is None:
+            return status, verdict
+        look = Look(live=live, status=status, verdict=verdict, pods=waiter.all_pods, now=now)
+        return status, await subject.look(look)
+
+    async def _quoting(
+        self, waiter: Waiter, status: ObjectStatus, verdict: WaitVerdict
+    ) -> ObjectStatus:
+        """Add the last words of the containers that failed to a verdict that is not good."""
+        if verdict.outcome is WaitOutcome.PASSED or not waiter.pods:
+            return status
+        lines = await self._logs.quote(waiter.pods, self._surroundings.secret_values)
+        return replace(status, evidence=(*status.evidence, *lines))
 
     async def _next_change(
         self, waiter: Waiter, recheck_at: datetime | None, stop: asyncio.Event
@@ -177,8 +199,8 @@ class Observer:
             for task in tasks:
                 task.cancel()
 
-    def _say(self, waiter: Waiter, status: ObjectStatus) -> None:
-        if str(status) != waiter.told:
+    def _say(self, waiter: Waiter, status: ObjectStatus, *, is_known: bool) -> None:
+        if is_known and str(status) != waiter.told:
             waiter.told = str(status)
             self._tell(Seen(status))
 

@@ -13,9 +13,14 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from uuid import uuid4
 
+from rollwright.engine.applyset import remove_parent
 from rollwright.engine.documents import LoadedRollout
+from rollwright.engine.drift import find_drift
+from rollwright.engine.former_runs import remove_former_runs
+from rollwright.engine.moves import declared_spec
 from rollwright.engine.observe import options_of
 from rollwright.engine.read import read_live
+from rollwright.engine.removing import plan_removal
 from rollwright.engine.rendering import nobody_to_ask, render_set
 from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import DIRECT, Stages
@@ -23,11 +28,12 @@ from rollwright.engine.statuses import judge_all
 from rollwright.engine.walk import carry_out, prepare, walk
 from rollwright.errors import NotFound
 from rollwright.plugins.contracts import LockRecord
+from rollwright.rollouts.drift import Drift
 from rollwright.rollouts.health import HealthOptions
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.removal import WITHOUT_PROTECTION, make_removal
+from rollwright.rollouts.removal import WITHOUT_PROTECTION
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.spec import RolloutSpec, Target, Use
 from rollwright.rollouts.state import RolloutState
@@ -90,7 +96,7 @@ async def status(site: Site, name: str, *, cluster: str = "") -> Overview:
         NotFound: Nothing is remembered of a rollout of that name there.
     """
     spec = named_spec(name, cluster)
-    state = await _remembered(site, spec)
+    state = await remembered(site, spec)
     target = await site.cluster(spec)
     live = await read_live(target, name, ManifestSet(), state)
     judged = await judge_all(target, live, _options(site, name), live.read_at)
@@ -118,6 +124,16 @@ async def _is_running(site: Site, spec: RolloutSpec, state: RolloutState) -> boo
     )
 
 
+async def drift(site: Site, name: str, *, cluster: str = "") -> Drift:
+    """Return what in the cluster differs from the last rollout; changes nothing.
+
+    Raises:
+        NotFound: Nothing is remembered of a rollout of that name there.
+    """
+    spec = named_spec(name, cluster)
+    return await find_drift(site, spec, await remembered(site, spec))
+
+
 async def names(site: Site, *, cluster: str = "") -> tuple[str, ...]:
     """Return the names of all rollouts that are remembered for a cluster."""
     return await (await site.store(named_spec("all", cluster))).list()
@@ -128,12 +144,17 @@ async def locks(site: Site, *, cluster: str = "") -> tuple[LockRecord, ...]:
     return await (await site.locks(named_spec("all", cluster))).list()
 
 
-async def prepare_delete(site: Site, name: str, *, cluster: str = "") -> Plan:
-    """Return the plan that removes a rollout with all its objects; changes nothing."""
+async def prepare_delete(site: Site, name: str, *, cluster: str = "", is_due: bool = False) -> Plan:
+    """Return the plan that removes a rollout with all its objects; changes nothing.
+
+    Args:
+        site: The installation.
+        name: The rollout.
+        cluster: A cluster of site.toml; empty for the current kubeconfig context.
+        is_due: Whether nobody confirms it: only what was marked goes, once its time is over.
+    """
     spec = named_spec(name, cluster)
-    state = await _remembered(site, spec)
-    live = await read_live(await site.cluster(spec), name, ManifestSet(), state)
-    removal = make_removal(name, live, state)
+    removal = await plan_removal(site, spec, await remembered(site, spec), is_due=is_due)
     await DIRECT.show(site, removal)
     return removal
 
@@ -146,15 +167,23 @@ async def delete(site: Site, removal: Plan, *, cluster: str = "") -> Report:
     Raises:
         Refused: The state moved on since, or another run holds the lock.
     """
-    spec = named_spec(removal.rollout, cluster)
+    spec = with_declared_health(site, named_spec(removal.rollout, cluster))
     trigger = manual_trigger(removal.rollout, kind="delete")
     report = await carry_out(spec, removal, trigger, site, DIRECT)
     if report.outcome is Outcome.SUCCEEDED and not report.failures and not removal.kept:
         store = await site.store(spec)
         state = await store.load(removal.rollout)
         if state is not None and not state.inventory:
+            await remove_former_runs(await site.cluster(spec), spec.name)
+            await remove_parent(site, spec, state)
             await store.delete(removal.rollout, after=state.version)
     return report
+
+
+def with_declared_health(site: Site, spec: RolloutSpec) -> RolloutSpec:
+    """Return the spec with the waits of the site's document of that name, if there is one."""
+    declared = declared_spec(site, spec.name)
+    return spec if declared is None else spec.model_copy(update={"health": declared.health})
 
 
 def named_spec(name: str, cluster: str = "") -> RolloutSpec:
@@ -167,7 +196,12 @@ def named_spec(name: str, cluster: str = "") -> RolloutSpec:
     )
 
 
-async def _remembered(site: Site, spec: RolloutSpec) -> RolloutState:
+async def remembered(site: Site, spec: RolloutSpec) -> RolloutState:
+    """Return the state of a rollout.
+
+    Raises:
+        NotFound: Nothing is remembered of it; the nearest names are told.
+    """
     store = await site.store(spec)
     state = await store.load(spec.name)
     if state is None:

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from rollwright.engine.keys import AskSalt, no_salt
 from rollwright.engine.together import together
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, Discovery, GetRequest, ListRequest
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.salting import has_secrets
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 
 SINGLE_GETS = 8
@@ -39,9 +41,20 @@ class _Scope:
 
 
 async def read_live(
-    cluster: Cluster, rollout: str, wanted: ManifestSet, state: RolloutState | None
+    cluster: Cluster,
+    rollout: str,
+    wanted: ManifestSet,
+    state: RolloutState | None,
+    ask_salt: AskSalt = no_salt,
 ) -> LiveSet:
     """Return the live objects of everything wanted or in the inventory.
+
+    Args:
+        cluster: The target.
+        rollout: Whose objects.
+        wanted: The placed objects.
+        state: What is remembered.
+        ask_salt: Asked for the installation's key only when there are Secrets.
 
     Raises:
         ClusterError: A kind cannot be listed; the hint says which permission is missing.
@@ -63,8 +76,9 @@ async def read_live(
     others = [m.ref.namespace for m in wanted if (m.api_version, m.ref.kind) in unknown]
     absent = await _absent_namespaces(cluster, (*missing, *found), others, found)
     found |= await _find_unlabelled(cluster, missing, absent)
+    salt = await ask_salt() if has_secrets(versions) else ""
     return LiveSet(
-        objects=found,
+        objects={ref: live.keyed(salt) for ref, live in found.items()} if salt else found,
         read_at=datetime.now(UTC),
         cluster=cluster.name,
         cluster_id=identity,
@@ -74,6 +88,7 @@ async def read_live(
         unreadable=unreadable,
         strays=tuple(strays),
         absent_namespaces=absent,
+        salt=salt,
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
+from rollwright.engine.applyset import parent_namespace
+from rollwright.engine.keys import AskSalt, no_salt
 from rollwright.engine.site import Site
 from rollwright.errors import InvalidManifests, Problem
 from rollwright.plugins.contracts import (
@@ -18,10 +20,12 @@ from rollwright.plugins.contracts import (
     TransformRequest,
     ValidateRequest,
 )
+from rollwright.rollouts.encoding import encoded
 from rollwright.rollouts.health import parse_duration
 from rollwright.rollouts.health.annotations import TIMEOUT, WAIT_FOR, parse_wait_for
 from rollwright.rollouts.manifest import Manifest, ManifestSet, join
 from rollwright.rollouts.ownership import own
+from rollwright.rollouts.salting import has_secrets, salted
 from rollwright.rollouts.scope import is_namespaced, place, scopes_of_crds
 from rollwright.rollouts.spec import RolloutSpec
 
@@ -35,7 +39,11 @@ async def nobody_to_ask() -> Mapping[tuple[str, str], bool]:
 
 
 async def render_set(
-    site: Site, spec: RolloutSpec, checkout: Checkout, ask_scopes: AskScopes
+    site: Site,
+    spec: RolloutSpec,
+    checkout: Checkout,
+    ask_scopes: AskScopes,
+    ask_salt: AskSalt = no_salt,
 ) -> ManifestSet:
     """Return the wanted objects of a rollout.
 
@@ -44,12 +52,13 @@ async def render_set(
         spec: What was declared.
         checkout: The source's tree.
         ask_scopes: Asked only when a kind is neither built in nor defined by the set itself.
+        ask_salt: Asked for the installation's key only when there are Secrets.
 
     Raises:
         RenderError: A renderer or transformer failed.
         InvalidManifests: Objects are wrong or stand twice; every problem is told.
     """
-    rendered = await _render(site, spec, checkout)
+    rendered = given = await _render(site, spec, checkout)
     for use in spec.transformers:
         transformer = site.registry.build("transformers", use.name, use.options)
         rendered = transformer.transform(TransformRequest(manifests=rendered, rollout=spec.name))
@@ -60,7 +69,10 @@ async def render_set(
         pin=spec.target.pin_namespace,
         scopes=await _scopes(rendered, ask_scopes),
     )
-    return replace(own(placed, spec.name), source=checkout.revision)
+    owned = own(placed, spec.name, parent_namespace(site))
+    owned = encoded(owned)
+    salt = await ask_salt() if has_secrets(one.ref for one in owned) else ""
+    return replace(given, manifests=salted(owned, salt).manifests, source=checkout.revision)
 
 
 async def _render(site: Site, spec: RolloutSpec, checkout: Checkout) -> ManifestSet:

@@ -7,29 +7,47 @@ After: ``finish`` closes the journal.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from rollwright.engine.applyset import Fence
 from rollwright.engine.observe import Observer
 from rollwright.engine.progress import Listener
+from rollwright.engine.site import Site
 from rollwright.plugins.contracts import Cluster, Lock, StateStore
+from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
 
 
 def utc_now() -> datetime:
-    """Return the present instant; the engine's clock."""
+    """Return the present instant, as the machine's wall clock has it."""
     return datetime.now(UTC)
+
+
+def steady_clock(now: Callable[[], datetime] = utc_now) -> Callable[[], datetime]:
+    """Return a clock that agrees with the wall clock now and is never set afterwards.
+
+    Waits and windows are measured by it: a wall clock that is corrected in the middle of a run
+    would end them all at once, or make them last for ever.
+    """
+    began, start = now(), time.monotonic()
+    return lambda: began + timedelta(seconds=time.monotonic() - start)
 
 
 @dataclass(kw_only=True)
 class Run:
     """A run in progress.
 
-    ``stop`` is set when nothing more may be started: a person cancelled, or the lock is lost.
+    ``stop`` is set when nothing more may be started: a person cancelled, the lock is lost, or the
+    run takes too long: ``is_overdue``. ``fenced`` is when the fence was last looked at, and for
+    which group. ``salt`` is the installation's key, for digests of
+    Secrets. ``goes_on_from`` is the interrupted run whose work this one goes on with.
     """
 
     id: str
@@ -40,9 +58,20 @@ class Run:
     cluster: Cluster
     store: StateStore
     observer: Observer
+    fence: Fence
     tell: Listener
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     now: Callable[[], datetime] = utc_now
+    salt: str = field(default="", repr=False)
+    site: Site | None = None
+    goes_on_from: str = ""
+    is_overdue: bool = False
+    fenced: tuple[str, datetime] | None = None
+    hooks_gone: set[ObjectRef] = field(default_factory=set)
+    """What hooks had left, and is there no more."""
+    hooks_ended: dict[str, Outcome] = field(default_factory=dict)
+    """How the steps of hooks ended."""
+    saving: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
 
 @asynccontextmanager
@@ -57,6 +86,24 @@ async def stopping(run: Run, *reasons: asyncio.Event) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def stopping_in_time(run: Run, limit: timedelta | None) -> AsyncIterator[None]:
+    """Stop the run when it has taken longer than it may."""
+    task = asyncio.create_task(_overdue_after(run, limit)) if limit else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _overdue_after(run: Run, limit: timedelta) -> None:
+    await asyncio.sleep(limit.total_seconds())
+    run.is_overdue = True
+    run.stop.set()
 
 
 async def _stop_after(run: Run, reason: asyncio.Event) -> None:

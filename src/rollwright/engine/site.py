@@ -13,17 +13,22 @@ import getpass
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 from rollwright.engine.documents import LoadedRollout, merged_values
-from rollwright.engine.progress import Listener, careful, ignore
+from rollwright.engine.keys import Keys
+from rollwright.engine.limits import RENDERS, Limits
+from rollwright.engine.lock_audit import takeover_kept
+from rollwright.engine.progress import Listener, Progress, careful, ignore
+from rollwright.engine.queueing import told_if_long
 from rollwright.engine.site_file import ClusterEntry, LoadedSite, find_site, load_site
 from rollwright.errors import NotFound
-from rollwright.plugins.contracts import Cluster, Lock, LockOwner, LockService, StateStore
+from rollwright.plugins.contracts import Ask, Cluster, Lock, LockOwner, LockService, StateStore
 from rollwright.plugins.registry import GROUPS, Registry
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
@@ -49,6 +54,7 @@ class Site:
         base: The folder that relative paths of the rollout start from.
         stop: Set to end the run after the write in flight.
         lock_wait: How long to wait for another run; ``None`` waits for ever.
+        allowed: Names of protected objects that somebody let go (``--allow-delete``).
     """
 
     def __init__(
@@ -66,8 +72,13 @@ class Site:
         self._tell = careful(tell)
         self.stop = asyncio.Event()
         self.lock_wait = lock_wait
+        self.allowed: frozenset[str] = frozenset()
+        self.ask: Ask | None = None
         self._clusters: dict[str, asyncio.Task[Cluster]] = {}
         self._bound: dict[tuple[str, str], Any] = {}
+        self._made: list[Any] = []
+        self._keys = Keys(loaded)
+        self._limits = Limits(loaded, self.registry, self.cluster_named, self._pass_on)
 
     @property
     def tell(self) -> Listener:
@@ -77,6 +88,9 @@ class Site:
     @tell.setter
     def tell(self, listener: Listener) -> None:
         self._tell = careful(listener)
+
+    def _pass_on(self, progress: Progress) -> None:
+        self._tell(progress)  # to whoever listens by then
 
     async def __aenter__(self) -> Self:
         return self
@@ -163,6 +177,38 @@ class Site:
         bound: StateStore = await self._bind("stores", spec.target.cluster)
         return bound
 
+    async def store_named(self, name: str, spec: RolloutSpec) -> StateStore:
+        """Return the store that ``[stores.<name>]`` declares, for the rollout's target.
+
+        Raises:
+            NotFound: site.toml declares no such store.
+        """
+        known = self.loaded.file.stores
+        if name not in known:
+            raise NotFound(
+                f"no store {name!r} in {self.loaded.path or 'site.toml'};"
+                f" known: {', '.join(sorted(known))}",
+                hint=f"declare it: [stores.{name}]",
+            )
+        if name == "default":
+            return await self.store(spec)
+        store: StateStore = await self._build("stores", spec.target.cluster, name)
+        return store
+
+    async def salt(self, spec: RolloutSpec) -> str:
+        """Return the installation's key, for digests of Secrets; writes nothing.
+
+        Raises:
+            NotFound: site.toml names a key that is not there.
+        """
+        declared = self._keys.declared()
+        return declared or await self._keys.salt(spec.target.cluster, await self.store(spec))
+
+    async def keep_salt(self, spec: RolloutSpec) -> str:
+        """Return the installation's key after it is kept: what is remembered stands on it."""
+        declared = self._keys.declared()
+        return declared or await self._keys.keep(spec.target.cluster, await self.store(spec))
+
     async def locks(self, spec: RolloutSpec) -> LockService:
         """Return the lock service of the rollout's target."""
         bound: LockService = await self._bind("locks", spec.target.cluster)
@@ -170,30 +216,45 @@ class Site:
 
     async def _bind(self, group: str, cluster: str) -> Any:
         if (group, cluster) not in self._bound:
-            table = self.loaded.file.stores if group == "stores" else self.loaded.file.locks
-            use = table["default"]
-            plugin = self.registry.build(group, use.name, use.options)
-            target = await self.cluster_named(cluster)
-            bound = plugin.bind(target)
+            bound = await self._build(group, cluster, "default")
             self._bound.setdefault((group, cluster), bound)
         return self._bound[group, cluster]
+
+    async def _build(self, group: str, cluster: str, entry: str) -> Any:
+        table = self.loaded.file.stores if group == "stores" else self.loaded.file.locks
+        use = table[entry]
+        plugin = self.registry.build(group, use.name, use.options)
+        bound = plugin.bind(await self.cluster_named(cluster))
+        self._made.append(bound)
+        return bound
 
     @asynccontextmanager
     async def lock(self, spec: RolloutSpec, trigger: Trigger) -> AsyncIterator[Lock]:
         """Hold the rollout's lock; one run of a rollout in a cluster at a time.
 
         Raises:
-            LockHeld: Another run still has it.
+            LockHeld: Another run still has it, or too many runs are at work (``[limits]``).
         """
         locks = await self.locks(spec)
-        owner = LockOwner(
-            id=uuid4().hex[:12],
-            actor=trigger.actor,
-            operation=f"rollout ({trigger.kind})",
-            host=socket.gethostname(),
-        )
-        async with locks.hold(spec.name, owner=owner, wait=self.lock_wait) as lock:
-            yield lock
+        owner, wait = _owner(trigger, "rollout"), self.lock_wait
+        # Behind a limit the lock's key says nothing: there the name tells whose place it is.
+        named = replace(owner, operation=f"{owner.operation} of {spec.name}")
+        async with AsyncExitStack() as held:
+            words = f"waiting for the lock of {spec.name}; `rollwright locks` shows who has it"
+            async with told_if_long(self.tell, words):
+                holding = locks.hold(spec.name, owner=owner, wait=wait)
+                lock = await held.enter_async_context(holding)
+            place = self._limits.beside(lock, spec.target.cluster, named, wait)
+            async with takeover_kept(self, spec, lock, actor=trigger.actor):
+                both = await held.enter_async_context(place)
+            yield both
+
+    @asynccontextmanager
+    async def rendering(self, spec: RolloutSpec, trigger: Trigger) -> AsyncIterator[None]:
+        """Hold a place for a render, where ``[limits.renders]`` limits them."""
+        owner = _owner(trigger, "render")
+        async with self._limits.entered(RENDERS, spec.target.cluster, owner, self.lock_wait):
+            yield
 
     async def calls(self, spec: RolloutSpec) -> Mapping[str, int]:
         """Return the API requests sent to the rollout's target so far."""
@@ -201,6 +262,11 @@ class Site:
 
     async def close(self) -> None:
         """Close every connection."""
+        # Before the clusters: whoever keeps a connection of its own gives back what it holds.
+        made = (*self._made, self._limits)
+        self._made.clear()
+        closing = [one.close() for one in made if hasattr(one, "close")]
+        await asyncio.gather(*closing, return_exceptions=True)
         tasks = tuple(self._clusters.values())
         self._clusters.clear()
         for task in tasks:
@@ -218,6 +284,15 @@ def open_site(rollout: LoadedRollout | None = None, *, start: Path | None = None
     """
     place = start or (rollout.base if rollout else Path.cwd())
     return Site(load_site(find_site(place), start=place), rollout=rollout)
+
+
+def _owner(trigger: Trigger, what: str) -> LockOwner:
+    return LockOwner(
+        id=uuid4().hex[:12],
+        actor=trigger.actor,
+        operation=f"{what} ({trigger.kind})",
+        host=socket.gethostname(),
+    )
 
 
 def _sandbox_kubeconfig(name: str) -> Path:

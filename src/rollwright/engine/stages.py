@@ -13,20 +13,36 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from rollwright.engine.applyset import fence_off, make_exact
+from rollwright.engine.course import foretold
+from rollwright.engine.definitions import read_used_versions
 from rollwright.engine.execute import execute_wave
 from rollwright.engine.forecast import forecast as ask_server
+from rollwright.engine.holding import save_unless_written
+from rollwright.engine.hooks import tidy_hooks
+from rollwright.engine.keys import AskSalt
+from rollwright.engine.lock_audit import with_takeover
 from rollwright.engine.observe import Observer, options_of
+from rollwright.engine.older_documents import with_rendered_groups
 from rollwright.engine.progress import Note, Planned, StageBegan
 from rollwright.engine.read import read_live as read_cluster
+from rollwright.engine.removing import unmark
 from rollwright.engine.rendering import render_set
-from rollwright.engine.run import Run, utc_now
+from rollwright.engine.revisions import snapshot_of
+from rollwright.engine.run import Run, steady_clock
+from rollwright.engine.scalers import with_scaled
+from rollwright.engine.simulate import check_together
 from rollwright.engine.site import Site
 from rollwright.engine.statuses import with_contexts
-from rollwright.errors import GuardRefused, Refused, RolloutError, StateConflict
+from rollwright.engine.steps import execute_steps, is_grouped
+from rollwright.errors import GuardRefused, Refused, RolloutError
 from rollwright.plugins.contracts import Checkout, Cluster, FetchRequest, Lock
+from rollwright.rollouts.applyset import check_members
 from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
+from rollwright.rollouts.holding import refuse_held
+from rollwright.rollouts.hook_steps import set_apart
 from rollwright.rollouts.live import LiveSet
-from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.plan import Forecast, Guard, Plan, Wave
 from rollwright.rollouts.premises import (
     check_not_emptied,
@@ -34,10 +50,14 @@ from rollwright.rollouts.premises import (
     check_supported,
     find_moved,
 )
+from rollwright.rollouts.proposals import Proposal
 from rollwright.rollouts.prune import ALLOW_PRUNE
 from rollwright.rollouts.report import Report, StepResult
+from rollwright.rollouts.salting import resalted
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import Journal, RolloutState
+from rollwright.rollouts.stepping import going_on
+from rollwright.rollouts.steps import Course
 from rollwright.rollouts.trigger import Trigger
 
 VERIFIED_AFTER = timedelta(seconds=2)
@@ -50,7 +70,6 @@ PRUNE_GUARDS = frozenset({"PR-02", "PR-03"})
 async def fetch(site: Site, spec: RolloutSpec, trigger: Trigger) -> Checkout:
     """Return the source's tree at an immutable revision."""
     site.tell(StageBegan("fetch"))
-    check_supported(spec)
     source = site.registry.build("sources", spec.source.name, spec.source.options)
     checkout: Checkout = await source.fetch(FetchRequest(base=site.base, revision=trigger.revision))
     return checkout
@@ -60,14 +79,17 @@ async def render(
     site: Site, spec: RolloutSpec, checkout: Checkout, trigger: Trigger
 ) -> ManifestSet:
     """Return the objects: rendered, transformed, validated, placed and labelled."""
-    del trigger
     site.tell(StageBegan("render"))
+    check_supported(spec)
 
     async def ask_scopes() -> Mapping[tuple[str, str], bool]:
         discovery = await (await site.cluster(spec)).discover()
         return {(one.group, one.kind): one.is_namespaced for one in discovery.kinds.values()}
 
-    return await render_set(site, spec, checkout, ask_scopes)
+    async with site.rendering(spec, trigger):
+        wanted = await render_set(site, spec, checkout, ask_scopes, partial(site.salt, spec))
+    check_supported(with_rendered_groups(spec, wanted))
+    return set_apart(spec, wanted)
 
 
 async def load_state(site: Site, spec: RolloutSpec) -> RolloutState | None:
@@ -110,7 +132,7 @@ async def read_live(
     site.tell(StageBegan("read"))
     check_not_emptied(spec, wanted, state)
     cluster = await site.cluster(spec)
-    live = await read_cluster(cluster, spec.name, wanted, state)
+    live = await read_cluster(cluster, spec.name, wanted, state, partial(site.salt, spec))
     live = await with_contexts(cluster, live, options_of(spec))
     if state is not None and state.cluster_id and state.cluster_id != live.cluster_id:
         raise Refused(
@@ -120,24 +142,36 @@ async def read_live(
         )
     discovery = await cluster.discover()
     check_premises(spec, wanted, live, discovery.kinds.keys())
-    return live
+    check_members(spec.name, wanted, live, state)
+    live = await with_scaled(cluster, wanted, live, state, spec.apply)
+    live = await check_together(cluster, spec, wanted, live, state)
+    return await read_used_versions(cluster, wanted, live)
 
 
 async def forecast(
-    site: Site, spec: RolloutSpec, manifests: tuple[Manifest, ...]
+    site: Site, spec: RolloutSpec, proposals: tuple[Proposal, ...]
 ) -> Mapping[ObjectRef, Forecast]:
     """Return the server's answer to a dry run of each object."""
     site.tell(StageBegan("forecast"))
-    return await ask_server(await site.cluster(spec), manifests)
+    return await ask_server(await site.cluster(spec), proposals)
 
 
 async def no_forecast(
-    site: Site, spec: RolloutSpec, manifests: tuple[Manifest, ...]
+    site: Site, spec: RolloutSpec, proposals: tuple[Proposal, ...]
 ) -> Mapping[ObjectRef, Forecast]:
     """Ask nothing: updates go unpredicted and mistakes show while writing."""
-    del spec, manifests
+    del spec, proposals
     site.tell(Note("no dry run was made: mistakes show only while writing"))
     return {}
+
+
+async def foretell(
+    site: Site, spec: RolloutSpec, stages: Stages, course: Course | None, live: LiveSet
+) -> Course | None:
+    """Return the declared groups with the server's forecasts, unless nobody is to be asked."""
+    if course is None or stages.forecast is no_forecast:
+        return course
+    return await foretold(await site.cluster(spec), course, live)
 
 
 async def show(site: Site, plan: Plan) -> None:
@@ -157,13 +191,15 @@ async def approve(
         waived: Ids of guards that somebody allowed to be breached.
 
     Raises:
-        Refused: The rollout is suspended, or asks for an approval that nobody can give here.
+        Refused: The rollout is suspended, or asks for an approval that nobody can give here; so
+            does a guard that only an approval of the plan lets pass.
         GuardRefused: A guard is breached.
     """
     del site
     if spec.suspend:
         raise Refused(f"{spec.name} is suspended", hint="set spec.suspend: false to run it")
-    refuse_breached(tuple(guard for guard in plan.breached if guard.id not in waived))
+    breached = (guard for guard in plan.breached if guard.id not in waived)
+    refuse_breached(tuple(guard for guard in breached if not guard.is_waivable))
     if why := approval_reason(spec, plan):
         raise Refused(
             f"{spec.name}: needs an approval ({why})",
@@ -184,8 +220,10 @@ def refuse_breached(breached: tuple[Guard, ...]) -> None:
 
 def approval_reason(spec: RolloutSpec, plan: Plan) -> str:
     """Return why somebody has to agree to the plan; empty if nobody has to."""
+    if waivable := [guard.message for guard in plan.breached if guard.is_waivable]:
+        return "; ".join(waivable)
     has_prunes = any(change.operation == "prune" for change in plan.changes)
-    has_conflicts = any(change.conflicts for change in plan.changes)
+    has_conflicts = any(c.action == "take" for change in plan.changes for c in change.conflicts)
     policy = spec.approval.value
     if policy == "always" or (policy == "onPrune" and has_prunes):
         return f"approval: {policy}"
@@ -201,6 +239,7 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
     site.tell(StageBegan("begin"))
     store, cluster = await site.store(spec), await site.cluster(spec)
     state = await store.load(spec.name)
+    refuse_held(spec.name, state, plan)
     if (state.version if state else "") != plan.state_version:
         raise Refused(
             f"{spec.name}: another run changed the state since the plan was made",
@@ -212,7 +251,8 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
             f" {lock.token}",
             hint="make a new plan; see `rollwright locks` for who is at work",
         )
-    await _refuse_moved(cluster, plan, state)
+    await _refuse_moved(cluster, plan, state, partial(site.salt, spec))
+    plan = resalted(plan, salt := await site.keep_salt(spec))
     if state is not None and state.journal is not None:
         # Whoever opened it would hold the lock that is ours now.
         site.tell(Note(f"run {state.journal.run_id} was interrupted; this one goes on from there"))
@@ -224,18 +264,31 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
         token=lock.token,
         started_at=datetime.now(UTC),
         planned=tuple(change.ref for change in plan.changes if change.writes),
+        digest=plan.wanted_digest,
+        source=plan.source,
+        rolled_back_to=plan.rollback.revision if plan.rollback else 0,
+        **going_on(state, plan),
     )
     lock.check()
-    saved = await store.save(open_run(state, plan, journal), after=plan.state_version)
-    observer = Observer(cluster, spec, tell=site.tell)
+    if state is not None and state.removal is not None and not plan.is_removal:
+        await unmark(site, spec, state, lock)
+    opened = with_takeover(open_run(state, plan, journal), lock, journal, site.tell)
+    fence = await fence_off(site, spec, plan, lock, before=state, after=opened)
+    saved = await store.save(opened, after=plan.state_version)
+    now = steady_clock()
+    observer = Observer(cluster, spec, tell=site.tell, now=now)
+    observer.hide(change.wanted.body for change in plan.changes if change.wanted)
     observer.expect((change.api_version, change.ref) for change in plan.changes)
     return Run(
         id=run_id, spec=spec, plan=plan, state=saved, lock=lock, cluster=cluster, store=store,
-        observer=observer, tell=site.tell, now=utc_now,
+        observer=observer, fence=fence, tell=site.tell, now=now, salt=salt, site=site,
+        goes_on_from=journal.goes_on_from,
     )  # fmt: skip
 
 
-async def _refuse_moved(cluster: Cluster, plan: Plan, state: RolloutState | None) -> None:
+async def _refuse_moved(
+    cluster: Cluster, plan: Plan, state: RolloutState | None, ask_salt: AskSalt
+) -> None:
     """Look again at what is going to be written, if the plan has grown old meanwhile.
 
     A plan is carried out at once when nobody had to be asked or waited for: reading everything
@@ -244,7 +297,8 @@ async def _refuse_moved(cluster: Cluster, plan: Plan, state: RolloutState | None
     if datetime.now(UTC) - plan.made_at < VERIFIED_AFTER:
         return
     wanted = ManifestSet(tuple(change.wanted for change in plan.changes if change.wanted))
-    moved = find_moved(plan, await read_cluster(cluster, plan.rollout, wanted, state))
+    live = await read_cluster(cluster, plan.rollout, wanted, state, ask_salt)
+    moved = find_moved(plan, live)
     if moved:
         raise Refused(
             f"{plan.rollout}: the cluster is not as it was when the plan was made:"
@@ -256,7 +310,9 @@ async def _refuse_moved(cluster: Cluster, plan: Plan, state: RolloutState | None
 async def execute(site: Site, run: Run, wave: Wave) -> tuple[StepResult, ...]:
     """Carry out one wave."""
     del site
-    return await execute_wave(run, wave)
+    results = await (execute_steps if is_grouped(wave) else execute_wave)(run, wave)
+    await tidy_hooks(run, wave, results)
+    return results
 
 
 async def finish(site: Site, run: Run, report: Report) -> Report:
@@ -267,15 +323,17 @@ async def finish(site: Site, run: Run, report: Report) -> Report:
         LockLost: Our lease may be gone; the journal stays open for the next run.
     """
     site.tell(StageBegan("finish"))
+    report = replace(report, plan=run.plan)  # its digests have the key that is kept
     run.lock.check()
     ended_at = run.now()
     number = next_number(run.state)
-    state = close_run(run.state, report, retain=run.spec.retain.revisions, ended_at=ended_at)
-    try:
-        await run.store.save(state, after=run.state.version)
-    except StateConflict as error:
-        error.hint = "another run wrote the state: look at `rollwright status`"
-        raise
+    snapshot = await snapshot_of(site, run, report)
+    close = partial(
+        close_run, report=report, retain=run.spec.retain.revisions, ended_at=ended_at,
+        snapshot=snapshot, gone=run.hooks_gone,
+    )  # fmt: skip
+    state = await save_unless_written(run, close)
+    await make_exact(site, run.fence, state)
     calls = run.cluster.calls
     return replace(report, ended_at=ended_at, revision=number, calls=dict(calls))
 
@@ -297,7 +355,7 @@ class Stages:
         [Site, RolloutSpec, ManifestSet, RolloutState | None], Awaitable[LiveSet]
     ] = read_live
     forecast: Callable[
-        [Site, RolloutSpec, tuple[Manifest, ...]], Awaitable[Mapping[ObjectRef, Forecast]]
+        [Site, RolloutSpec, tuple[Proposal, ...]], Awaitable[Mapping[ObjectRef, Forecast]]
     ] = forecast
     show: Callable[[Site, Plan], Awaitable[None]] = show
     approve: Callable[[Site, RolloutSpec, Plan], Awaitable[None]] = approve

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from rollwright.engine.container_logs import ContainerLogs
 from rollwright.engine.evidence import Evidence
 from rollwright.engine.surroundings import Surroundings
 from rollwright.engine.together import together
+from rollwright.engine.waiter import pods_of
 from rollwright.engine.watches import Watches
 from rollwright.plugins.contracts import Cluster
 from rollwright.rollouts.health import HealthContext, HealthOptions, compute
+from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.status import ObjectStatus
@@ -51,12 +54,17 @@ async def judge_all(
     statuses = {one.ref: compute(one.body, contexts[one.ref], now) for one in objects}
     troubled = [one for one in objects if not statuses[one.ref].is_current]
     if troubled:
-        statuses |= await _explain(cluster, troubled, options, now)
+        hidden = hidden_texts(one.body for one in objects if one.is_secret)
+        statuses |= await _explain(cluster, troubled, options, now, hidden)
     return statuses
 
 
 async def _explain(
-    cluster: Cluster, objects: Iterable[LiveObject], options: HealthOptions, now: datetime
+    cluster: Cluster,
+    objects: Iterable[LiveObject],
+    options: HealthOptions,
+    now: datetime,
+    hidden: frozenset[str],
 ) -> dict[ObjectRef, ObjectStatus]:
     watches = Watches(cluster)
     evidence = Evidence(watches, lambda _uid: None)
@@ -64,10 +72,23 @@ async def _explain(
         for namespace in sorted({one.ref.namespace for one in objects if one.ref.namespace}):
             evidence.watch(namespace)
         await watches.synced(within_seconds=EVIDENCE_WITHIN_SECONDS)
-        surroundings = Surroundings(cluster, evidence)
+        surroundings = Surroundings(cluster, evidence, hidden)
         contexts: dict[ObjectRef, HealthContext] = {
             one.ref: await surroundings.context(one, options) for one in objects
         }
     finally:
         await watches.close()
-    return {one.ref: compute(one.body, contexts[one.ref], now) for one in objects}
+    logs = ContainerLogs(cluster)
+    told = await together(
+        _quoting(logs, one, compute(one.body, contexts[one.ref], now), contexts[one.ref])
+        for one in objects
+    )
+    return {status.ref: status for status in told}
+
+
+async def _quoting(
+    logs: ContainerLogs, one: LiveObject, status: ObjectStatus, context: HealthContext
+) -> ObjectStatus:
+    """Add the last words of the containers that failed."""
+    lines = await logs.quote(pods_of(one.body, context), context.secret_values)
+    return replace(status, evidence=(*status.evidence, *lines))

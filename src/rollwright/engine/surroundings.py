@@ -25,9 +25,18 @@ _BUILT_IN_SUFFIX = ".k8s.io"
 
 
 class Surroundings:
-    """What verdicts need to know beside the object; each class is listed once."""
+    """What verdicts need to know beside the object; each class is listed once.
 
-    def __init__(self, cluster: Cluster, evidence: Evidence | None = None) -> None:
+    ``secret_values`` are texts that no verdict may repeat.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        evidence: Evidence | None = None,
+        secret_values: frozenset[str] = frozenset(),
+    ) -> None:
+        self.secret_values = secret_values
         self._cluster = cluster
         self._evidence = evidence
         self._lists: dict[tuple[str, str], asyncio.Task[tuple[Body, ...]]] = {}
@@ -73,6 +82,7 @@ class Surroundings:
                 evidence.owned(live.uid, "ControllerRevision") if evidence else ()
             ),
             events=evidence.events(live.uid) if evidence else (),
+            secret_values=self.secret_values,
         )
 
     def _pods(self, live: LiveObject) -> tuple[Body, ...]:

@@ -10,7 +10,7 @@ something last moved, when a cause was first seen, how long the object has been 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -65,6 +65,7 @@ class Subject:
         live: The answer to our write, or what is known of the object.
         uid: Of the object that is to go; only for ``wait_until_gone``.
         unblock: Called once dependants may start although the object is not yet Current.
+        look: Decides whether to go on waiting, where a step has a say in it.
     """
 
     ref: ObjectRef
@@ -74,6 +75,26 @@ class Subject:
     live: LiveObject | None = None
     uid: str = ""
     unblock: Callable[[], None] = lambda: None
+    look: Callable[[Look], Awaitable[WaitVerdict]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at an object that is waited for.
+
+    Attributes:
+        live: The object; ``None`` while it does not exist.
+        status: The verdict on its health.
+        verdict: Whether the wait for its health goes on.
+        pods: Its live pods, as far as they are known.
+        now: The moment.
+    """
+
+    live: LiveObject | None
+    status: ObjectStatus
+    verdict: WaitVerdict
+    pods: tuple[Body, ...]
+    now: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +118,8 @@ class Waiter:
         soak: How long the object has been Current; ``None`` when that does not matter.
         told: The verdict that was told last.
         first_seen: When each cause was first seen (HL-127).
+        pods: Those of the current revision, as they were seen last.
+        all_pods: Those of every revision.
     """
 
     subject: Subject
@@ -108,6 +131,8 @@ class Waiter:
     fingerprint: str = ""
     told: str = ""
     first_seen: dict[str, datetime] = field(default_factory=dict)
+    pods: tuple[Body, ...] = ()
+    all_pods: tuple[Body, ...] = ()
 
     def judge(
         self, context: HealthContext, now: datetime, *, is_informed: bool
@@ -127,12 +152,25 @@ class Waiter:
         if seen != self.fingerprint:
             self.fingerprint, self.moved_at = seen, now
         verdict = judge_wait(
-            status, body, context, now=now, progressed_at=self.moved_at, goal=self.goal
+            status,
+            body,
+            self._since_break(context),
+            now=now,
+            progressed_at=self.moved_at,
+            goal=self.goal,
         )
+        self.pods = pods_of(body, context) if body is not None else ()
+        self.all_pods = context.pods
         if self.soak is None or body is None:
             return status, verdict
-        pods = pods_of(body, context)
-        return status, self._soaked(self.soak, status, verdict, (pods, now, is_informed))
+        return status, self._soaked(self.soak, status, verdict, (self.pods, now, is_informed))
+
+    def _since_break(self, context: HealthContext) -> HealthContext:
+        """Let an object that left Current while it soaked have all its time again (HL-137)."""
+        broken_at = self.soak.broken_at if self.soak else None
+        if broken_at is None or context.applied_at is None or broken_at < context.applied_at:
+            return context
+        return replace(context, applied_at=broken_at)
 
     def _remember(self, body: Body, context: HealthContext, now: datetime) -> dict[str, datetime]:
         """Note the causes that are seen now; one that comes and goes keeps its window."""
@@ -150,9 +188,9 @@ class Waiter:
     ) -> WaitVerdict:
         """Let a wait pass only after the object has stayed Current for a while (HL-135)."""
         pods, now, is_informed = seen
-        has_begun = soak.started_at is not None
         is_over_otherwise = verdict.is_over and not status.is_current
-        if verdict.reason == "Skipped" or is_over_otherwise or not (status.is_current or has_begun):
+        is_on = status.is_current or soak.has_begun
+        if verdict.reason == "Skipped" or is_over_otherwise or not is_on:
             return verdict
         if not is_informed:
             # Restarts from before the clock starts do not count, so they have to be known (HL-139).

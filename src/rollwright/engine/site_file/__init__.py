@@ -12,6 +12,8 @@ from __future__ import annotations
 from rollwright.engine.site_file.environment import RESERVED
 from rollwright.engine.site_file.model import (
     ClusterEntry,
+    KeySource,
+    LimitEntry,
     PluginsSection,
     RolloutsSection,
     SiteFile,
@@ -23,6 +25,8 @@ from rollwright.engine.site_file.reading import LoadedSite, find_site, load_site
 __all__ = [
     "RESERVED",
     "ClusterEntry",
+    "KeySource",
+    "LimitEntry",
     "LoadedSite",
     "PluginsSection",
     "RolloutsSection",

@@ -9,8 +9,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 
-from rollwright.rollouts.spec.part import Label, Name, Part, Shorthand, Text, expect, refuse
+from rollwright.rollouts.spec.part import (
+    Label,
+    Name,
+    Options,
+    Part,
+    Shorthand,
+    Text,
+    expect,
+    refuse,
+)
 from rollwright.rollouts.spec.schema import schema_of_model
+from rollwright.rollouts.spec.secrets import secret_problem
 from rollwright.rollouts.spec.uses import Named, Use
 
 DEFAULT_STORE = "cluster"
@@ -28,6 +38,14 @@ def _read_sandbox(value: Any) -> Any:
 def _read_place(value: str) -> str:
     if not _PLACE.fullmatch(value):
         raise refuse(f"expected 'folder/file.py:Class', relative to the site; got {value!r}")
+    return value
+
+
+def _read_key(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"block"}:
+        raise refuse("a block is read with Prefect only; write {env: NAME} or {file: PATH}")
+    if problem := secret_problem(value):
+        raise refuse(problem.replace(", {file: PATH} or {block: NAME}", " or {file: PATH}"))
     return value
 
 
@@ -57,6 +75,16 @@ ClassPlace = Annotated[
     Field(json_schema_extra={"pattern": f"^{_PLACE.pattern}$"}),
 ]
 Rate = Annotated[float, Strict(), Field(gt=0)]
+Places = Annotated[int, Strict(), Field(ge=1)]
+
+
+class KeySource(Part):
+    """Where a key is read from; never the key itself."""
+
+    env: Name | None = None
+    """Variable of the environment that holds it."""
+    file: Name | None = None
+    """File that holds it, relative to the site."""
 
 
 class SiteSection(Part):
@@ -64,6 +92,8 @@ class SiteSection(Part):
 
     name: Label = "default"
     """Name of the site, unique among the sites that share clusters."""
+    key: Annotated[KeySource, Shorthand(_read_key)] | None = None
+    """A long random text that digests of Secrets are keyed with; without it the store keeps one."""
 
 
 class ClusterEntry(Part):
@@ -85,6 +115,28 @@ class ClusterEntry(Part):
     """Labels, to select clusters by."""
 
 
+class LimitEntry(Part):
+    """How many at once."""
+
+    max: Places
+    """How many may do it at once; others wait in the order they came."""
+    per: Name | None = None
+    """Who shares them: cluster, site, or a label of clusters, whose value they have in common."""
+    use: Name | None = None
+    """Locks that keep it, such as etcd; without it those of [locks.default]."""
+    options: Options = Field(default={}, validation_alias="with", serialization_alias="with")
+    """Their options; without any those of [locks.default], if they are of the same kind."""
+
+
+class LimitsSection(Part):
+    """How many may do something at once."""
+
+    rollouts: LimitEntry | None = None
+    """Runs that change a cluster; per cluster unless it says otherwise."""
+    renders: LimitEntry | None = None
+    """Rollouts that are rendered; per site unless it says otherwise."""
+
+
 class RolloutsSection(Part):
     """Where declared rollouts are found."""
 
@@ -97,6 +149,9 @@ class PluginsSection(Part):
 
     allow: tuple[Name, ...] = ()
     """Installed distributions whose plugins may be used; may hold the wildcard *."""
+    commands: tuple[Name, ...] = ()
+    """Programs that the action Command may start: absolute paths, or relative to the site; the
+    wildcards * and ? stand for parts of one name."""
     sources: Mapping[Text, ClassPlace] = Field(default={})
     """Sources of this site, by name."""
     renderers: Mapping[Text, ClassPlace] = Field(default={})
@@ -120,7 +175,8 @@ class PluginsSection(Part):
 
     def by_group(self) -> Mapping[str, Mapping[str, str]]:
         """Return the site's own plugins: group, name, ``file.py:Class``; empty groups left out."""
-        groups = {name: getattr(self, name) for name in type(self).model_fields if name != "allow"}
+        names = type(self).model_fields.keys() - {"allow", "commands"}
+        groups = {name: getattr(self, name) for name in type(self).model_fields if name in names}
         return {name: plugins for name, plugins in groups.items() if plugins}
 
 
@@ -139,6 +195,8 @@ class SiteFile(Part):
         default={"default": Use(name=DEFAULT_LOCK)}
     )
     """Who keeps two runs apart; default is used where nothing else is named."""
+    limits: LimitsSection = LimitsSection()
+    """How many may do something at once."""
     rollouts: RolloutsSection = RolloutsSection()
     """Where declared rollouts are found."""
     plugins: PluginsSection = PluginsSection()

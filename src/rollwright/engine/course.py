@@ -1,0 +1,143 @@
+"""The declared groups, checked and asked about before anything is planned.
+
+Before: the objects are rendered, or read; the steps name them, their actions and their checks.
+After: ``make_plan`` has the groups with the words of their plugins and the server's forecasts.
+
+An unknown action, an option that does not fit, a check that nobody has: all of it is told before
+anything is applied (DOC-18, DOC-39).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rollwright.engine.admission import unasked_webhook
+from rollwright.engine.object_actions import patch_request
+from rollwright.engine.permissions import is_denied
+from rollwright.engine.site import Site
+from rollwright.engine.together import together
+from rollwright.errors import ClusterError, InvalidManifests, InvalidSpec, PluginNotFound, Problem
+from rollwright.plugins.contracts import Cluster
+from rollwright.rollouts.actions import (
+    OPTIONS,
+    check_options,
+    is_object_action,
+    is_same_account,
+    prepared,
+)
+from rollwright.rollouts.live import LiveObject, LiveSet
+from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.plan import Forecast, Prediction
+from rollwright.rollouts.spec import RolloutSpec, Use
+from rollwright.rollouts.stepping import first_places, step_of
+from rollwright.rollouts.steps import ALIASES, Course, StepPlace, chart, text_of
+
+
+def find_course(site: Site, spec: RolloutSpec, wanted: ManifestSet) -> Course | None:
+    """Return the groups with their objects and the words of their plugins; ``None`` without any.
+
+    Raises:
+        InvalidSpec: A step names an object, an action, a check or an option that there is not.
+    """
+    course = chart(spec, wanted)
+    return None if course is None else check_course(site, spec, course)
+
+
+def check_course(site: Site, spec: RolloutSpec, course: Course) -> Course:
+    """Return the groups with the words of their plugins.
+
+    Raises:
+        InvalidSpec: A step names an action, a check or an option that there is not.
+    """
+    problems = list(check_options(spec, course))
+    words: dict[tuple[str, str], str] = {}
+    for group, use, path in _uses(course):
+        key = (use.name, text_of(use.options))
+        if key in words:
+            continue
+        try:
+            plugin = site.registry.build(
+                group, use.name, use.options, where=spec.name, path=f"{path}.with"
+            )
+        except PluginNotFound as error:
+            problems.append(Problem(where=spec.name, path=path, message=_unknown(error, path)))
+        except InvalidSpec as error:
+            problems += error.problems
+        else:
+            words[key] = str(plugin)
+    if problems:
+        raise InvalidSpec(dict.fromkeys(problems))
+    return replace(course, words=words)
+
+
+def _uses(course: Course) -> Iterator[tuple[str, Use, str]]:
+    """Yield every plugin that a step names: its kind, its options, its place."""
+    for step in course.all_steps:
+        if not is_object_action(step):
+            yield "actions", step.declared.action, f"{step.path}.action"
+        for field in ("success", "failure"):
+            for number, use in enumerate(getattr(step.declared, field)):
+                yield "checks", use, f"{step.path}.{field}[{number}]"
+
+
+def _unknown(error: PluginNotFound, path: str) -> str:
+    if error.group == "actions":
+        known = sorted({*OPTIONS, *ALIASES, *error.known})
+        return f'unknown action "{error.name}": available actions are [{", ".join(known)}]'
+    kind = "failure check" if ".failure[" in path else "check"
+    return f'unknown {kind} "{error.name}": available checks are [{", ".join(error.known)}]'
+
+
+async def foretold(cluster: Cluster, course: Course, live: LiveSet) -> Course:
+    """Return the groups with the server's answers to dry runs of actions that are no apply.
+
+    Raises:
+        InvalidManifests: The server refuses such an action; every refusal is told.
+    """
+    asked = [
+        (step, one, found)
+        for step, one in first_places(course)
+        if step.action in _ASKING and (found := live.get(one.ref)) and not found.is_being_deleted
+    ]
+    problems: list[Problem] = []
+
+    async def ask(
+        step: StepPlace, one: Manifest, found: LiveObject
+    ) -> tuple[tuple[str, ObjectRef], Forecast | None]:
+        key = (step.name, one.ref)
+        try:
+            body = (await _ASKING[step.action](cluster, course, step, one, found)).body
+        except ClusterError as error:
+            if is_denied(error):
+                raise
+            if not unasked_webhook(error):
+                message = f"step {step.name!r}: {error.message}"
+                where = str(one.origin)
+                problems.append(Problem(where=where, path=step.path, message=message))
+            return key, None
+        return key, Forecast(prediction=Prediction.SERVER, body=body)
+
+    answers = await together(ask(*one) for one in asked)
+    if problems:
+        raise InvalidManifests(problems)
+    return replace(course, forecasts={key: one for key, one in answers if one is not None})
+
+
+async def _ask_put(
+    cluster: Cluster, _course: Course, _step: StepPlace, one: Manifest, found: LiveObject
+) -> LiveObject:
+    if is_same_account(one.body, found.body):
+        return found
+    return await cluster.replace(dict(prepared(one.body, found.body)), is_dry_run=True)
+
+
+async def _ask_patch(
+    cluster: Cluster, course: Course, step: StepPlace, one: Manifest, _found: LiveObject
+) -> LiveObject:
+    planned = step_of(step, course)
+    return await cluster.patch(patch_request(planned, one.ref, one.api_version, is_dry_run=True))
+
+
+_ASKING: Mapping[str, Any] = {"Replace": _ask_put, "Patch": _ask_patch}
