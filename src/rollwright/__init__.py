@@ -13,16 +13,34 @@ if TYPE_CHECKING:
     from rollwright.engine.documents import LoadedRollout
     from rollwright.engine.site import Site, open_site
     from rollwright.errors import RolloutError
-    from rollwright.library import load, plan, render, rollout, status
+    from rollwright.library import (
+        diff,
+        drift,
+        history,
+        hold,
+        load,
+        plan,
+        release,
+        render,
+        rollback,
+        rollout,
+        save_plan,
+        status,
+    )
+    from rollwright.rollouts.drift import Drift
     from rollwright.rollouts.manifest import ManifestSet, ObjectRef
     from rollwright.rollouts.overview import Overview
     from rollwright.rollouts.plan import Plan
     from rollwright.rollouts.report import Outcome, Report
+    from rollwright.rollouts.revisions import History, RevisionDiff
+    from rollwright.rollouts.saved_plan import SavedPlan
     from rollwright.rollouts.status import Status
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Drift",
+    "History",
     "LoadedRollout",
     "ManifestSet",
     "ObjectRef",
@@ -30,33 +48,53 @@ __all__ = [
     "Overview",
     "Plan",
     "Report",
+    "RevisionDiff",
     "RolloutError",
+    "SavedPlan",
     "Site",
     "Status",
+    "diff",
+    "drift",
+    "history",
+    "hold",
     "load",
     "open_site",
     "plan",
+    "release",
     "render",
+    "rollback",
     "rollout",
+    "save_plan",
     "status",
 ]
 
 _PLACES = {
+    "Drift": "rollouts.drift",
     "LoadedRollout": "engine.documents",
     "ManifestSet": "rollouts.manifest",
     "ObjectRef": "rollouts.manifest",
     "Outcome": "rollouts.report",
     "Overview": "rollouts.overview",
     "Plan": "rollouts.plan",
+    "History": "rollouts.revisions",
     "Report": "rollouts.report",
+    "RevisionDiff": "rollouts.revisions",
     "RolloutError": "errors",
+    "SavedPlan": "rollouts.saved_plan",
     "Site": "engine.site",
     "Status": "rollouts.status",
+    "diff": "library",
+    "drift": "library",
+    "history": "library",
+    "hold": "library",
+    "release": "library",
+    "rollback": "library",
     "load": "library",
     "open_site": "engine.site",
     "plan": "library",
     "render": "library",
     "rollout": "library",
+    "save_plan": "library",
     "status": "library",
 }
 

@@ -13,15 +13,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rollwright.engine import operations
+from rollwright.engine import history as revisions
+from rollwright.engine import holding, operations, saved
+from rollwright.engine.approvals import approving
 from rollwright.engine.documents import LoadedRollout, load_rollout
+from rollwright.engine.plan_files import read_plan, write_plan
 from rollwright.engine.progress import Listener, ignore
-from rollwright.engine.site import Site, open_site
+from rollwright.engine.site import Site, actor_here, open_site
 from rollwright.engine.stages import DIRECT
+from rollwright.rollouts.drift import Drift
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Report
+from rollwright.rollouts.revisions import History, RevisionDiff
+from rollwright.rollouts.saved_plan import SavedPlan
 
 
 def load(path: Path | str) -> LoadedRollout:
@@ -56,9 +62,26 @@ async def plan(rollout: LoadedRollout | Path | str, *, site: Site | None = None)
         return await operations.plan(opened, loaded)
 
 
+async def save_plan(
+    rollout: LoadedRollout | Path | str, file: Path | str, *, site: Site | None = None
+) -> SavedPlan:
+    """Write what a rollout would change to a file, for ``rollout(…, plan=file)``.
+
+    Raises:
+        NotFound: The file cannot be written.
+        RolloutError: The plan cannot be made.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        made = await saved.save_plan(opened, loaded)
+    write_plan(made, Path(file))
+    return made
+
+
 async def rollout(
     rollout: LoadedRollout | Path | str,
     *,
+    plan: SavedPlan | Path | str | None = None,
+    approved: str = "",
     site: Site | None = None,
     allow_prune: bool = False,
     tell: Listener = ignore,
@@ -69,6 +92,8 @@ async def rollout(
 
     Args:
         rollout: What to carry out.
+        plan: A saved plan, or its file: exactly that is carried out, or nothing.
+        approved: Id of the plan that somebody approved; any other one is refused.
         site: The installation; the rollout's own by default.
         allow_prune: Let the guards on the number of deletes pass.
         tell: Called with what happens meanwhile.
@@ -78,10 +103,14 @@ async def rollout(
         RolloutError: The plan cannot be made; nothing was changed.
     """
     stages = DIRECT.allowing_prune() if allow_prune else DIRECT
+    stages = approving(stages, approved) if approved else stages
     async with _opened(rollout, site) as (loaded, opened):
         if tell is not ignore:
             opened.tell = tell
-        return await operations.roll_out(opened, loaded, stages)
+        if plan is None:
+            return await operations.roll_out(opened, loaded, stages)
+        made = plan if isinstance(plan, SavedPlan) else read_plan(Path(plan))
+        return await saved.roll_out_saved(opened, loaded, made, stages)
 
 
 async def status(rollout: LoadedRollout | Path | str, *, site: Site | None = None) -> Overview:
@@ -93,6 +122,105 @@ async def status(rollout: LoadedRollout | Path | str, *, site: Site | None = Non
     async with _opened(rollout, site) as (loaded, opened):
         spec = loaded.spec
         return await operations.status(opened, spec.name, cluster=spec.target.cluster)
+
+
+async def drift(rollout: LoadedRollout | Path | str, *, site: Site | None = None) -> Drift:
+    """Return what in the cluster differs from the last rollout, and who changed it.
+
+    Compared is what was rolled out, not what the source holds now.
+
+    Raises:
+        NotFound: Nothing is remembered of it in its target.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        spec = loaded.spec
+        return await operations.drift(opened, spec.name, cluster=spec.target.cluster)
+
+
+async def history(rollout: LoadedRollout | Path | str, *, site: Site | None = None) -> History:
+    """Return what is remembered of the runs of a rollout.
+
+    Raises:
+        NotFound: Nothing is remembered of it in its target.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        spec = loaded.spec
+        return await revisions.history(opened, spec.name, cluster=spec.target.cluster)
+
+
+async def diff(
+    rollout: LoadedRollout | Path | str,
+    old: int,
+    new: int | None = None,
+    *,
+    site: Site | None = None,
+) -> RevisionDiff:
+    """Return how one revision of a rollout differs from another, or from the last success.
+
+    Raises:
+        NotFound: There is no such revision, or its objects are not kept.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        spec = loaded.spec
+        return await revisions.diff(opened, spec.name, old, new, cluster=spec.target.cluster)
+
+
+async def rollback(
+    rollout: LoadedRollout | Path | str,
+    *,
+    to: int | None = None,
+    reason: str = "",
+    site: Site | None = None,
+    allow_prune: bool = False,
+    tell: Listener = ignore,
+) -> Report:
+    """Bring a former revision of a rollout back, and hold it until the source changes.
+
+    Args:
+        rollout: What to roll back.
+        to: Number of the revision; by default the last success before the current one.
+        reason: Why, for those who ask later.
+        site: The installation; the rollout's own by default.
+        allow_prune: Let the guards on the number of deletes pass.
+        tell: Called with what happens meanwhile.
+
+    Raises:
+        NotFound: There is no such revision, or its objects are not kept.
+        Refused: A guard, a hold, a lock, or a world that moved on; nothing was changed.
+        RolloutError: The plan cannot be made; nothing was changed.
+    """
+    stages = DIRECT.allowing_prune() if allow_prune else DIRECT
+    async with _opened(rollout, site) as (loaded, opened):
+        if tell is not ignore:
+            opened.tell = tell
+        prepared = await revisions.prepare_rollback(
+            opened, loaded.spec.name, to=to, declared=loaded.spec, reason=reason, stages=stages
+        )
+        return await revisions.roll_back(opened, prepared, stages=stages)
+
+
+async def hold(
+    rollout: LoadedRollout | Path | str, *, reason: str, site: Site | None = None
+) -> None:
+    """Freeze a rollout until it is released, whatever its source says.
+
+    Raises:
+        NotFound: Nothing is remembered of it in its target.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        await holding.hold(opened, loaded.spec, reason=reason, actor=actor_here())
+
+
+async def release(
+    rollout: LoadedRollout | Path | str, *, reason: str = "", site: Site | None = None
+) -> None:
+    """Take the hold off a rollout.
+
+    Raises:
+        NotFound: Nothing is remembered of it in its target.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        await holding.release(opened, loaded.spec, reason=reason, actor=actor_here())
 
 
 @asynccontextmanager
