@@ -5,6 +5,7 @@ Before: ``rollout`` or ``delete`` read the command line. After: the report is pr
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,25 +19,37 @@ from rollwright.cli.progress import View, follow
 from rollwright.cli.session import load, opened
 from rollwright.cli.stopping import stoppable
 from rollwright.engine import operations
+from rollwright.engine.approvals import approving
+from rollwright.engine.saved import roll_out_saved
 from rollwright.engine.site import Site
-from rollwright.engine.stages import Stages, approval_reason
+from rollwright.engine.stages import PRUNE_GUARDS, Stages, approval_reason
 from rollwright.errors import Refused
 from rollwright.rollouts.describe import describe_plan, describe_report, summary
+from rollwright.rollouts.guards import APPROVAL, with_approval
 from rollwright.rollouts.machine import report_form
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Outcome, Report
+from rollwright.rollouts.saved_plan import SavedPlan
 from rollwright.rollouts.spec import Approval, RolloutSpec
 
 
 async def carry_out(
-    file: Path, common: Common, consent: Consent, *, stages: Stages, lock_wait: timedelta
+    file: Path,
+    common: Common,
+    consent: Consent,
+    *,
+    stages: Stages,
+    lock_wait: timedelta,
+    saved: SavedPlan | None = None,
 ) -> Report:
-    """Carry a rollout out, shown while it goes on."""
+    """Carry a rollout out, shown while it goes on; with a saved plan exactly that."""
     loaded = load(file, common)
     async with opened(common, loaded) as site, follow(is_verbose=common.verbose) as view:
         site.lock_wait = lock_wait
-        consent.view = view
+        consent.view, site.allowed = view, consent.allowed
         with stoppable(site, view.take):
+            if saved is not None:
+                return await roll_out_saved(site, loaded, saved, consent.stages(stages))
             return await operations.roll_out(site, loaded, consent.stages(stages))
 
 
@@ -56,31 +69,57 @@ class Consent:
     Attributes:
         is_given: Whether ``--yes`` stands on the command line.
         is_prune_allowed: Whether the guards on deletes are waived.
+        approved: Id of the plan that somebody approved; empty if nobody did.
         output: Where the plan is printed: beside the result when that is for programs.
+        allowed: Names of protected objects that may go.
     """
 
     is_given: bool
     is_prune_allowed: bool
+    approved: str = ""
     output: Form
+    allowed: frozenset[str] = frozenset()
     view: View = field(init=False)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def stages(self, stages: Stages) -> Stages:
         """Return the stages with the terminal's own ``approve``."""
         base = stages.allowing_prune() if self.is_prune_allowed else stages
+        base = approving(base, self.approved) if self.approved else base
 
         async def approve(site: Site, spec: RolloutSpec, plan: Plan) -> None:
             self.show(plan)
+            site.ask = self.may_go_on if can_ask() else None
             # Guards speak first: nobody is asked about a plan that may not run.
-            await base.approve(site, spec.model_copy(update={"approval": Approval.NEVER}), plan)
-            if not self.is_given:
+            unasked = spec.model_copy(update={"approval": Approval.NEVER})
+            passing = await self.passing(plan, base)
+            await passing.approve(site, unasked, with_approval(plan))
+            has_agreed = passing is not base  # to more than what is asked below
+            if not self.is_given and not self.approved and not has_agreed:
                 await self.ask(site, spec, plan, base)
 
         return replace(base, approve=approve)
+
+    async def passing(self, plan: Plan, base: Stages) -> Stages:
+        """Return the stages, with the guards on deletes waived if the person says so (PR-21)."""
+        breached = [guard.message for guard in plan.breached if guard.id in PRUNE_GUARDS]
+        is_settled = self.is_given or self.is_prune_allowed or self.approved
+        if not breached or is_settled or not can_ask():
+            return base
+        is_meant = await confirm(f"{'; '.join(breached)}. Delete all the same?")
+        return base.allowing_prune() if is_meant else base
+
+    async def may_go_on(self, question: str) -> bool:
+        """Ask what a step of the run wants to know; one question at a time."""
+        async with self.turn:
+            self.view.pause()
+            return await confirm(question)
 
     def show(self, plan: Plan) -> None:
         """Print the plan."""
         self.view.pause()
         shown = allowing_prune(plan) if self.is_prune_allowed else plan
+        shown = allowing_prune(with_approval(plan), APPROVAL) if self.approved else shown
         stream = sys.stdout if self.output == "text" else sys.stderr
         write_lines(describe_plan(shown), stream)
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import Site, actor_here
 from rollwright.errors import ClusterError, RolloutError, Unreachable
-from rollwright.plugins.contracts import Cluster, LockOwner
+from rollwright.plugins.contracts import Cluster, LockOwner, StateStore
 from rollwright.rollouts.spec import RolloutSpec
 
 _OLDEST_PYTHON = (3, 11)
@@ -188,6 +188,10 @@ class ClusterCheckup:
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Look at one thing after another; end where nothing further can be seen."""
+        from rollwright.cli.etcd_checkup import etcd_findings
+
+        for finding in await etcd_findings(self.site):
+            yield finding
         try:
             cluster = await self.site.cluster_named(self.cluster_name)
             version = await cluster.server_version()
@@ -199,17 +203,42 @@ class ClusterCheckup:
         for finding in await _discovery(cluster):
             yield finding
         yield await _rights(cluster)
-        yield await self._store()
+        async for finding in self._stores():
+            yield finding
         yield await self._locks()
 
-    async def _store(self) -> Finding:
-        use = self.site.loaded.file.stores["default"].name
+    async def _stores(self) -> AsyncIterator[Finding]:
+        """Look at every store of the site, the one that runs use first."""
+        stores = self.site.loaded.file.stores
+        for name in sorted(stores, key=lambda one: (one != "default", one)):
+            use = stores[name].name
+            yield await self._store(name, f"store {use}{'' if name == 'default' else f' ({name})'}")
+
+    async def _store(self, name: str, subject: str) -> Finding:
         try:
-            store = await self.site.store(self._spec)
+            store = await self.site.store_named(name, self._spec)
             names = await store.list()
+            look = getattr(store, "checkup", None)  # what only this kind of store can tell
+            more = f"; {await look()}" if look else ""
+            lacking = await self._lacks_key(store)
         except RolloutError as error:
-            return _fail(f"store {use}", error)
-        return _ok(f"store {use}", f"readable; {len(names)} rollouts")
+            return _fail(subject, error)
+        count = "1 rollout" if len(names) == 1 else f"{len(names)} rollouts"
+        if lacking:
+            text = f"readable; {count}{more}; {lacking}, and without it no run begins"
+            return Finding(level=Level.FAIL, subject=subject, text=text, advice=_KEY_ADVICE)
+        return _ok(subject, f"readable; {count}{more}")
+
+    async def _lacks_key(self, store: StateStore) -> str:
+        """Say what is missing if a run could not get the installation's key from the store.
+
+        Raises:
+            RolloutError: The store has one and cannot open it.
+        """
+        if self.site.loaded.file.site.key is not None or await store.key() is not None:
+            return ""
+        may_keep = getattr(store, "may_keep_key", True)
+        return "" if may_keep else "the installation's key cannot be kept in it"
 
     async def _locks(self) -> Finding:
         use = self.site.loaded.file.locks["default"].name
@@ -225,6 +254,12 @@ class ClusterCheckup:
     @property
     def _spec(self) -> RolloutSpec:
         return named_spec("all", self.cluster_name)
+
+
+_KEY_ADVICE = (
+    "set `key` of the store, or `key` in [site]: {env: NAME} of a long random text"
+    " (`openssl rand -hex 32`)"
+)
 
 
 def _unreachable(error: RolloutError) -> Finding:

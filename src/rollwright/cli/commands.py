@@ -36,11 +36,18 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Roll out": (
         Command("plan", "Show what a rollout would change, and why", "plan:plan"),
         Command("rollout", "Carry a rollout out and wait until all is healthy", "rollout:rollout"),
+        Command("rollback", "Go back to a former revision, and hold it", "rollback:rollback"),
+        Command("hold", "Freeze a rollout and say why", "hold:hold"),
+        Command("release", "Take the hold off a rollout", "hold:release"),
         Command("delete", "Remove a rollout with all its objects", "delete:delete"),
     ),
     "Look": (
         Command("status", "Show what is live, and how healthy it is", "status:status"),
+        Command("history", "List the revisions of a rollout", "history:history"),
+        Command("diff", "Show how two revisions differ", "diff:diff"),
+        Command("drift", "Show what differs from the last rollout, and who did it", "drift:drift"),
         Command("locks", "Show who holds what, or break a lock", "locks:locks"),
+        Command("state", "Show, check, move or forget what is remembered", "state:app"),
     ),
     "More": (
         Command("completion", "Print a completion script for your shell", "completion:completion"),

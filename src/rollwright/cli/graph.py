@@ -50,8 +50,13 @@ def graph(
 
 def _graph(file: Path, common: Common) -> Graph:
     from rollwright.cli.session import load
+    from rollwright.rollouts.course_graph import graph_of_course
     from rollwright.rollouts.graph import graph_of
     from rollwright.rollouts.order import order_upserts
+    from rollwright.rollouts.steps import chart
 
-    wanted = asyncio.run(rendered(load(file, common), common))
+    rollout = load(file, common)
+    wanted = asyncio.run(rendered(rollout, common))
+    if course := chart(rollout.spec, wanted):
+        return graph_of_course(course)
     return graph_of(order_upserts(wanted))

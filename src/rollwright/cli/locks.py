@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -40,6 +41,8 @@ def locks(
 
     if break_ and not reason:
         raise usage_error("--break needs --reason, for those who ask later")
+    if reason and not break_:
+        raise usage_error("--reason says why a lock is broken: name it with --break KEY")
     found = asyncio.run(_locks(common, break_, reason))
     if output != "text":
         write_document(list_form("LockList", [_form(one) for one in found]), output)
@@ -71,12 +74,14 @@ async def _locks(common: Common, key: str, reason: str) -> tuple[LockRecord, ...
 
 
 def _row(one: LockRecord) -> tuple[str, ...]:
-    from rollwright.rollouts.machine import instant
-
     owner = one.owner
-    until = instant(one.expires_at) if one.expires_at else "-"
-    since = instant(one.acquired_at)
+    until = _time(one.expires_at) if one.expires_at else "-"
+    since = _time(one.acquired_at)
     return one.key, owner.actor, owner.operation, owner.host, since, until, str(one.token)
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _form(one: LockRecord) -> dict[str, Any]:

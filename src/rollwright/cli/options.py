@@ -46,6 +46,21 @@ def usage_error(text: str) -> CycloptsError:
     return CycloptsError(msg=text)
 
 
+def read_allowed(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of ``--allow-delete``.
+
+    Raises:
+        CycloptsError: One is not ``KIND/NAMESPACE/NAME`` or ``KIND/NAME``.
+    """
+    for name in names:
+        parts = name.split("/")
+        if len(parts) not in {2, 3} or not all(parts):
+            raise usage_error(
+                f"--allow-delete: expected KIND/NAMESPACE/NAME or KIND/NAME; got {name!r}"
+            )
+    return frozenset(names)
+
+
 def read_duration(text: str, option: str) -> timedelta:
     """Return the duration of an option, such as ``10m``.
 

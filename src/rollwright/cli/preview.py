@@ -9,23 +9,39 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollwright.cli.options import Common
-from rollwright.cli.output import document_text, say
+from rollwright.cli.output import say
 from rollwright.cli.progress import follow
 from rollwright.cli.session import load, opened
 from rollwright.engine import operations
+from rollwright.engine.plan_files import write_plan
+from rollwright.engine.saved import saved_of
 from rollwright.engine.stages import DIRECT, PRUNE_GUARDS, Stages, no_forecast
-from rollwright.errors import NotFound
-from rollwright.rollouts.machine import plan_form
+from rollwright.engine.walk import prepare
 from rollwright.rollouts.plan import Guard, Plan
 from rollwright.rollouts.prune import ALLOW_PRUNE
+from rollwright.rollouts.saved_plan import SavedPlan
 
 
-async def make(file: Path, common: Common, stages: Stages) -> Plan:
+async def make(
+    file: Path, common: Common, stages: Stages, *, allowed: frozenset[str] = frozenset()
+) -> Plan:
     """Make the plan of a rollout, shown while it goes on."""
     loaded = load(file, common)
     async with opened(common, loaded) as site, follow(is_verbose=common.verbose) as view:
-        site.tell = view.take
+        site.tell, site.allowed = view.take, allowed
         return await operations.plan(site, loaded, stages)
+
+
+async def make_saved(
+    file: Path, common: Common, stages: Stages, *, allowed: frozenset[str] = frozenset()
+) -> tuple[Plan, SavedPlan]:
+    """Make the plan of a rollout, and what a file holds of it."""
+    loaded = load(file, common)
+    async with opened(common, loaded) as site, follow(is_verbose=common.verbose) as view:
+        site.tell, site.allowed = view.take, allowed
+        trigger = operations.manual_trigger(loaded.spec.name)
+        prepared = await prepare(loaded.spec, trigger, site, stages)
+        return prepared.plan, await saved_of(site, loaded.spec, prepared)
 
 
 def stages_of(*, is_dry_run: bool) -> Stages:
@@ -33,24 +49,21 @@ def stages_of(*, is_dry_run: bool) -> Stages:
     return DIRECT if is_dry_run else replace(DIRECT, forecast=no_forecast)
 
 
-def allowing_prune(made: Plan) -> Plan:
+def allowing_prune(made: Plan, by: str = ALLOW_PRUNE) -> Plan:
     """Return the plan with its guards on deletes waived, so that it shows who let them pass."""
-    return replace(made, guards=tuple(_waived(guard) for guard in made.guards))
+    return replace(made, guards=tuple(_waived(guard, by) for guard in made.guards))
 
 
-def _waived(guard: Guard) -> Guard:
+def _waived(guard: Guard, by: str) -> Guard:
     is_meant = guard.is_breached and guard.id in PRUNE_GUARDS
-    return replace(guard, waived_by=ALLOW_PRUNE) if is_meant else guard
+    return replace(guard, waived_by=by) if is_meant else guard
 
 
-def save(made: Plan, file: Path) -> None:
-    """Write a plan as JSON.
+def save(saved: SavedPlan, file: Path) -> None:
+    """Write a plan so that it can be carried out later.
 
     Raises:
         NotFound: The file cannot be written.
     """
-    try:
-        file.write_text(document_text(plan_form(made), "json"), encoding="utf-8")
-    except OSError as error:
-        raise NotFound(f"cannot write {str(file)!r}: {error.strerror}") from error
-    say(f"saved to {file}")
+    write_plan(saved, file)
+    say(f"saved plan {saved.id} to {file}")

@@ -32,7 +32,8 @@ def render(
     file
         A rollout, or a folder with rollout.yaml.
     output
-        yaml prints a stream of objects; json one line with objects and rollout.
+        yaml prints a stream of objects; json one line with objects and rollout: the rollout of the
+        older format where one gives the groups, otherwise the document as it was read.
     """
     from rollwright.cli.session import load
 
@@ -62,4 +63,5 @@ def _json(loaded: LoadedRollout, wanted: ManifestSet) -> str:
     from rollwright.rollouts.machine import objects_form
     from rollwright.rollouts.spec import dump
 
-    return orjson.dumps(objects_form(wanted, dict(dump(loaded.spec)))).decode() + "\n"
+    rollout = wanted.rollout or loaded.older or dump(loaded.spec)
+    return orjson.dumps(objects_form(wanted, dict(rollout))).decode() + "\n"

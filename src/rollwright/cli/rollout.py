@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rollwright.cli.options import COMMON, Common, Output, read_duration
+from rollwright.cli.options import COMMON, Common, Output, read_allowed, read_duration
 
 
 def rollout(  # noqa: PLR0913  (the options of one command)
@@ -17,7 +17,10 @@ def rollout(  # noqa: PLR0913  (the options of one command)
     *,
     yes: Annotated[bool, Parameter(name=["--yes", "-y"])] = False,
     allow_prune: bool = False,
+    allow_delete: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     no_dry_run: bool = False,
+    plan: Path | None = None,
+    approved: str = "",
     lock_wait: str = "5m",
     output: Output = "text",
     common: Common = COMMON,
@@ -35,8 +38,14 @@ def rollout(  # noqa: PLR0913  (the options of one command)
         Do not ask; also gives the approval that the rollout may want.
     allow_prune
         Let pass how many objects are deleted.
+    allow_delete
+        Let a protected object go: KIND/NAMESPACE/NAME; repeatable.
     no_dry_run
         Do not ask the server about everything before anything is written.
+    plan
+        Carry out exactly this saved plan, or refuse.
+    approved
+        Carry out only the plan of this id; gives its approval, too.
     lock_wait
         How long to wait for another run of this rollout, such as 90s or 0s.
     output
@@ -44,9 +53,19 @@ def rollout(  # noqa: PLR0913  (the options of one command)
     """
     from rollwright.cli.carrying import Consent, carry_out, print_report
     from rollwright.cli.preview import stages_of
+    from rollwright.engine.plan_files import read_plan
 
     wait = read_duration(lock_wait, "--lock-wait")
     stages = stages_of(is_dry_run=not no_dry_run)
-    consent = Consent(is_given=yes, is_prune_allowed=allow_prune, output=output)
-    report = asyncio.run(carry_out(file, common, consent, stages=stages, lock_wait=wait))
+    saved = read_plan(plan) if plan is not None else None
+    consent = Consent(
+        is_given=yes,
+        is_prune_allowed=allow_prune,
+        approved=approved,
+        output=output,
+        allowed=read_allowed(allow_delete),
+    )
+    report = asyncio.run(
+        carry_out(file, common, consent, stages=stages, lock_wait=wait, saved=saved)
+    )
     return print_report(report, output)

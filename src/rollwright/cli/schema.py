@@ -18,6 +18,16 @@ _READ_BY_PROGRAMS = {
     "Plan": "what plan -o json prints",
     "Report": "what rollout -o json and delete -o json print",
     "Status": "what status NAME -o json prints",
+    "Timeline": "what status NAME --timeline -o json prints",
+    "History": "what history NAME -o json prints",
+    "Diff": "what diff NAME A B -o json prints",
+    "Drift": "what drift NAME -o json prints",
+    "Removal": "what delete NAME --mark|--cancel|--orphan|--keep -o json prints",
+    "State": "what state show NAME -o json prints",
+    "StateCheck": "what state check NAME -o json prints",
+    "StateMove": "what state move FROM TO -o json prints",
+    "Forgotten": "what state forget NAME -o json prints",
+    "SavedPlan": "what plan --save writes, and rollout --plan carries out",
 }
 
 
@@ -33,7 +43,7 @@ def schema(
     Parameters
     ----------
     kind
-        Rollout, Site, Plan, Report or Status; without it, list them.
+        Rollout, Site, Plan, Report, Status, …; without it, list them.
     output
         How the schema is printed.
     """
@@ -47,8 +57,16 @@ def schema(
 
 def _schema_of(kind: str) -> dict[str, Any]:
     from rollwright.engine.documents import schema_of
+    from rollwright.rollouts import machine_state
     from rollwright.rollouts.machine_forms import FORMS, machine_schema
+    from rollwright.rollouts.saved_plan_form import saved_plan_schema
+    from rollwright.rollouts.timeline_form import timeline_schema
 
+    whole = {"savedplan": saved_plan_schema, "timeline": timeline_schema}.get(kind.lower())
+    if whole is not None:
+        return whole()
+    if (care := {name.lower(): name for name in machine_state.FORMS}.get(kind.lower())) is not None:
+        return machine_state.state_schema(care)
     machine = {name.lower(): name for name in FORMS}
     if kind.lower() in machine:
         return machine_schema(machine[kind.lower()])

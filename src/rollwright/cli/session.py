@@ -41,6 +41,19 @@ async def opened(common: Common, rollout: LoadedRollout | None = None) -> AsyncI
         yield site
 
 
+@asynccontextmanager
+async def named(name: str, common: Common) -> AsyncIterator[tuple[Site, str, str]]:
+    """Open the site of a rollout that is named, or whose file is; give its name and cluster."""
+    from rollwright.cli.status import file_named
+
+    loaded = file_named(name, common)
+    async with opened(common, loaded) as site:
+        if loaded is not None:
+            yield site, loaded.spec.name, loaded.spec.target.cluster
+        else:
+            yield site, name, cluster_of(site, common, name)
+
+
 def _site(common: Common, rollout: LoadedRollout | None) -> Site:
     if common.site is None:
         return open_site(rollout)
@@ -57,8 +70,8 @@ def cluster_of(site: Site, common: Common, rollout: str = "") -> str:
     """
     if common.cluster or common.kubeconfig or common.context:
         return common.cluster
-    if rollout and (declared := _declared(site.loaded, rollout)):
-        return declared.spec.target.cluster
+    if rollout and (found := declared(site.loaded, rollout)):
+        return found.spec.target.cluster
     clusters = site.loaded.file.clusters
     return next(iter(clusters)) if len(clusters) == 1 and not _has_context() else ""
 
@@ -70,7 +83,7 @@ def _has_context() -> bool:
     return any(place.exists() for place in places)
 
 
-def _declared(site: LoadedSite, name: str) -> LoadedRollout | None:
+def declared(site: LoadedSite, name: str) -> LoadedRollout | None:
     """Find the rollout of that name among the files of the site."""
     for file in _rollout_files(site):
         if name.encode() not in file.read_bytes():

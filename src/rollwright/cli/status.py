@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rollwright.cli.options import COMMON, Common, Output
+from rollwright.cli.options import COMMON, Common, Output, usage_error
 from rollwright.cli.output import (
     is_terminal,
     printable,
@@ -32,6 +32,8 @@ def status(
     /,
     *,
     watch: bool = False,
+    timeline: bool = False,
+    svg: Path | None = None,
     output: Output = "text",
     common: Common = COMMON,
 ) -> None:
@@ -43,9 +45,18 @@ def status(
         A rollout, or its file; without it, all rollouts of the cluster.
     watch
         Show it again every two seconds, until Ctrl-C.
+    timeline
+        Show when what happened in the last run instead.
+    svg
+        Write that timeline to this file as a picture; - for the output.
     output
         How it is printed.
     """
+    if timeline or svg is not None:
+        if not name or watch:
+            raise usage_error("--timeline shows one rollout, once: name it, without --watch")
+        asyncio.run(_show_timeline(name, common, output, svg))
+        return
     try:
         asyncio.run(_show(name, common, output, is_watching=watch))
     except KeyboardInterrupt:
@@ -53,10 +64,21 @@ def status(
             raise
 
 
+async def _show_timeline(name: str, common: Common, output: Output, svg: Path | None) -> None:
+    from rollwright.cli.session import cluster_of, opened
+    from rollwright.cli.timeline import show_timeline
+
+    loaded = file_named(name, common)
+    async with opened(common, loaded) as site:
+        cluster = loaded.spec.target.cluster if loaded else cluster_of(site, common, name)
+        found = loaded.spec.name if loaded else name
+        await show_timeline(site, found, cluster, svg=svg, output=output)
+
+
 async def _show(name: str, common: Common, output: Output, *, is_watching: bool) -> None:
     from rollwright.cli.session import cluster_of, opened
 
-    loaded = _file_named(name, common)
+    loaded = file_named(name, common)
     async with opened(common, loaded) as site:
         cluster = loaded.spec.target.cluster if loaded else cluster_of(site, common, name)
         while True:
@@ -69,7 +91,7 @@ async def _show(name: str, common: Common, output: Output, *, is_watching: bool)
             await asyncio.sleep(_EVERY.total_seconds())
 
 
-def _file_named(name: str, common: Common) -> LoadedRollout | None:
+def file_named(name: str, common: Common) -> LoadedRollout | None:
     """Read the rollout if a file or folder was named rather than a rollout."""
     from rollwright.cli.session import load
     from rollwright.engine.documents import FILE_NAMES

@@ -140,6 +140,8 @@ class Tracker:
 
     def _take_plan(self, plan: Plan) -> None:
         self.plan = plan
+        # A run that is rolled back has a second plan, whose steps have the same names.
+        self.steps, self._step_of = {}, {}
         for step in (step for wave in plan.waves for step in wave.steps):
             progress = self.step_of_name(step.name, len(step.changes))
             self._step_of |= {change.ref: progress for change in step.changes}
