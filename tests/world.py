@@ -60,7 +60,7 @@ def a_manifest(body, file="all.yaml", line=0) -> Manifest:
     return Manifest(
         body=body,
         ref=ref_of(body),
-        key=body["metadata"]["name"],
+        key=body["metadata"].get("name", ""),
         origin=Origin(file=file, line=line),
     )
 

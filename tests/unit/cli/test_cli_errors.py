@@ -19,6 +19,7 @@ from rollwright.errors import ClusterError, GuardRefused, NotFound, RolloutError
         ("render", "x", "-o", "toml"),
         ("lint",),
         ("locks", "--break", "shop"),
+        ("locks", "--reason", "stuck"),
         ("sandbox", "up", "--nodes", "0"),
         ("sandbox", "up", "--nodes", "many"),
         ("rollout", "x", "--lock-wait", "soon"),
@@ -126,3 +127,9 @@ def test_delete_wants_the_very_name(run):
 )
 def test_errors_have_the_documented_exit_codes(error, code):
     assert exit_code_of(error) == code
+
+
+def test_who_confirms_a_folder_learns_to_write_the_name(run):
+    done = run("delete", "rollouts/shop", "--confirm", "shop")
+
+    assert (done.code, "`rollwright delete NAME --confirm NAME`" in done.err) == (4, True)

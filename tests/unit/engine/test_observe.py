@@ -7,6 +7,7 @@ import pytest
 
 from rollwright import library
 from rollwright.engine.observe import Observer
+from rollwright.engine.progress import Seen
 from rollwright.engine.waiter import Subject
 from rollwright.errors import ClusterError, Unreachable
 from rollwright.rollouts.health import HealthOptions
@@ -200,6 +201,80 @@ async def test_a_second_break_of_the_soak_fails_the_wait(world, make, observe):
 
     assert waited.outcome is Outcome.FAILED
     assert "broken twice" in waited.message
+
+
+async def test_many_objects_soak_at_the_same_time(world, make):
+    clock = [datetime.now(UTC)]
+    observer = Observer(
+        world.cluster,
+        library.load(world.folder).spec,
+        tell=world.heard.append,
+        now=lambda: clock[0],
+        options=HealthOptions(timeout=timedelta(hours=2), soak=timedelta(hours=1)),
+    )
+    lives = [world.cluster.put(good(make, f"web-{number}")) for number in range(100)]
+    waits = [
+        asyncio.create_task(observer.wait(one, asyncio.Event()))
+        for one in map(subject_of_live, lives)
+    ]
+    await until(lambda: soaking(world) == 100)
+    were_over = [one.done() for one in waits]
+    for turn in "abc":  # one after another they would need a hundred hours
+        clock[0] += timedelta(hours=1)
+        for live in lives:
+            metadata = {**live.metadata, "annotations": {"turn": turn}}
+            world.cluster.put({**live.body, "metadata": metadata})
+        await asyncio.wait(waits, timeout=2)
+
+    await observer.close()
+    ended = [one.result() for one in waits]
+
+    assert not any(were_over)
+    assert {one.outcome for one in ended} == {Outcome.SUCCEEDED}
+
+
+def good(make, name):
+    body = make.deployment(name)
+    body["metadata"] |= {"namespace": "shop", "labels": LABELS}
+    return {**body, "status": make.ready({"metadata": {}})}
+
+
+def subject_of_live(live):
+    return Subject(ref=live.ref, api_version="apps/v1", applied_at=datetime.now(UTC), live=live)
+
+
+def soaking(world):
+    return len({one.status.ref for one in world.heard if isinstance(one, Seen)})
+
+
+async def test_a_kind_without_behavior_does_not_soak(world, make, observe):
+    observer, _ = observe(soak=timedelta(hours=1))
+    live = world.cluster.put({**make.config("c"), "metadata": {"name": "c", "namespace": "shop"}})
+    subject = Subject(ref=live.ref, api_version="v1", applied_at=datetime.now(UTC), live=live)
+
+    waited = await observer.wait(subject, asyncio.Event())
+
+    assert waited.outcome is Outcome.SUCCEEDED
+    assert world.cluster.sent("watch") == ()
+
+
+async def test_an_object_that_breaks_its_soak_late_has_its_time_again(make):
+    from rollwright.engine.waiter import Waiter
+    from rollwright.rollouts.health import Goal, HealthContext, Soak
+
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    bad = live_object(web(make, replicas=1, observedGeneration=1))
+    subject = Subject(ref=bad.ref, api_version="apps/v1", applied_at=start, live=bad)
+    soak = Soak(length=timedelta(minutes=30), started_at=start)
+    waiter = Waiter(subject=subject, goal=Goal.READY, live=bad, moved_at=start, soak=soak)
+    options = HealthOptions(timeout=timedelta(minutes=10), progress_timeout=timedelta(minutes=10))
+    context = HealthContext(options=options, applied_at=start)
+
+    waiter.judge(context, start + timedelta(minutes=9), is_informed=True)
+    later = waiter.judge(context, start + timedelta(minutes=15), is_informed=True)[1]
+    too_late = waiter.judge(context, start + timedelta(minutes=19), is_informed=True)[1]
+
+    assert (later.is_over, too_late.is_over) == (False, True)
 
 
 async def test_a_cause_is_remembered_from_when_it_was_first_seen(make):

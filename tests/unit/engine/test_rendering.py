@@ -4,6 +4,7 @@ import pytest
 
 from rollwright import library
 from rollwright.errors import InvalidManifests
+from rollwright.rollouts.ownership import parent_ref, set_id
 
 
 async def test_objects_are_placed_and_labelled(world, make):
@@ -12,7 +13,10 @@ async def test_objects_are_placed_and_labelled(world, make):
     (manifest,) = await library.render(world.folder)
 
     assert manifest.ref.namespace == "shop"
-    assert manifest.body["metadata"]["labels"] == {"rollwright.dev/rollout": "shop"}
+    assert manifest.body["metadata"]["labels"] == {
+        "rollwright.dev/rollout": "shop",
+        "applyset.kubernetes.io/part-of": set_id(parent_ref("shop")),
+    }
 
 
 async def test_rendering_asks_no_cluster(world, make):

@@ -34,6 +34,20 @@ async def test_a_run_with_nothing_to_do_takes_no_lock_and_saves_nothing(world, m
     assert await world.state() == before
 
 
+async def test_what_a_failed_run_left_is_a_revision_once_it_is_well(world, make):
+    world.write(make.config("a"))
+    await world.rollout()
+    state = await world.state()
+    failed = replace(state.last, outcome="cancelled", snapshot="")
+    await world.store.save(replace(state, revisions=(failed,)), after=state.version)
+
+    report = await world.rollout()
+
+    last = (await world.state()).last
+    assert (report.outcome, report.plan.is_done) == (Outcome.SUCCEEDED, False)
+    assert (last.number, last.outcome, bool(last.snapshot)) == (2, "succeeded", True)
+
+
 async def test_objects_are_written_only_after_the_journal(world, make):
     world.write(make.config("a"))
     store, seen = world.store, []

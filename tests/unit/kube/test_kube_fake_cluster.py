@@ -14,6 +14,7 @@ from rollwright.plugins.contracts import (
     EventType,
     GetRequest,
     ListRequest,
+    LogRequest,
     PatchRequest,
     WatchEvent,
 )
@@ -286,3 +287,14 @@ async def test_a_kind_comes_with_its_crd() -> None:
     await cluster.establish(crd)
 
     assert (caught.value.status, await cluster.list(tabs)) == (404, ())
+
+
+async def test_a_log_is_what_a_test_wrote_down_and_empty_otherwise() -> None:
+    cluster = FakeCluster()
+    cluster.log("web", "main", "one\ntwo\nthree\n")
+    pod = ObjectRef("", "Pod", "shop", "web")
+
+    asked = LogRequest(pod=pod, container="main", tail_count=2)
+    former = LogRequest(pod=pod, container="main", is_previous=True)
+
+    assert (await cluster.logs(asked), await cluster.logs(former)) == ("two\nthree\n", "")

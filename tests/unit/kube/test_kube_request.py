@@ -17,6 +17,7 @@ from rollwright.kube.request import (
     discovery_request,
     get_request,
     list_request,
+    log_request,
     object_path,
     patch_request,
     replace_request,
@@ -26,6 +27,7 @@ from rollwright.plugins.contracts import (
     ApplyRequest,
     DeleteRequest,
     ListRequest,
+    LogRequest,
     PatchRequest,
     Propagation,
 )
@@ -195,7 +197,7 @@ def test_a_watch_ends_on_the_server_first() -> None:
     )
 
 
-def test_a_create_is_a_post_that_is_sent_once() -> None:
+def test_a_create_is_a_post_that_may_be_sent_again_for_it_has_a_name() -> None:
     request = create_request(DEPLOYMENT, BODY)
 
     assert request == Request(
@@ -206,20 +208,25 @@ def test_a_create_is_a_post_that_is_sent_once() -> None:
         content_type="application/json",
         body=orjson.dumps(BODY),
         subject="Deployment/shop/web",
-        is_idempotent=False,
     )
 
 
 def test_a_create_may_leave_the_name_to_the_server() -> None:
     body = {**BODY, "metadata": {"generateName": "web-", "namespace": "shop"}}
 
-    assert create_request(DEPLOYMENT, body).subject == "Deployment/shop/web-"
+    request = create_request(DEPLOYMENT, body)
+
+    assert (request.subject, request.is_idempotent) == ("Deployment/shop/web-", False)
 
 
-def test_a_replace_is_a_put() -> None:
-    request = replace_request(DEPLOYMENT, BODY)
+@pytest.mark.parametrize(("version", "is_idempotent"), [("", False), ("7", True)])
+def test_a_replace_may_be_sent_again_if_it_names_the_version(version, is_idempotent):
+    known = {"resourceVersion": version} if version else {}
+    metadata = {"name": "web", "namespace": "shop", **known}
+    request = replace_request(DEPLOYMENT, {**BODY, "metadata": metadata})
 
-    assert (request.method, request.path, request.is_idempotent) == ("PUT", WEB_PATH, False)
+    assert (request.method, request.path) == ("PUT", WEB_PATH)
+    assert request.is_idempotent is is_idempotent
 
 
 def test_a_patch_is_a_list_of_operations() -> None:
@@ -276,3 +283,17 @@ def test_discovery_prefers_the_aggregated_form() -> None:
     assert (request.call, request.target, request.etag) == (Call.DISCOVERY, "/apis", '"5"')
     assert request.accept.startswith("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroup")
     assert request.accept.endswith(",application/json")
+
+
+def test_a_log_is_asked_for_by_its_last_lines() -> None:
+    pod = ObjectRef("", "Pod", "shop", "web-1")
+
+    request = log_request(
+        served_kind("v1", "Pod", "pods"), LogRequest(pod=pod, container="main", is_previous=True)
+    )
+
+    assert (request.method, request.subject) == ("GET", "log of Pod/shop/web-1")
+    assert request.target == (
+        "/api/v1/namespaces/shop/pods/web-1/log"
+        "?container=main&tailLines=5&limitBytes=65536&previous=true"
+    )

@@ -33,6 +33,8 @@ class Shelf:
 class KeptCluster:
     """Creates, replaces, reads and deletes with compare-and-swap; fails as told.
 
+    ``stamp`` is the server's clock, which it writes into managedFields.
+
     ``before`` and ``after`` are called with (verb, kind, name) and may raise: before the server
     has done it, or when its answer is on the way.
     """
@@ -44,10 +46,11 @@ class KeptCluster:
     before: Callable[..., None] = lambda *_: None
     after: Callable[..., None] = lambda *_: None
     is_hanging: bool = False
+    stamp: Callable[[], datetime] | None = None
 
     def another(self):
         """Return another client of the same server."""
-        return KeptCluster(shelf=self.shelf, namespaces=self.namespaces)
+        return KeptCluster(shelf=self.shelf, namespaces=self.namespaces, stamp=self.stamp)
 
     def cut(self):
         """Let no request of this client through any more."""
@@ -137,6 +140,9 @@ class KeptCluster:
         body = copy.deepcopy(dict(body))
         version = str(next(self.shelf.versions))
         body["metadata"] = {"uid": f"uid-{version}", **body["metadata"], "resourceVersion": version}
+        if self.stamp:
+            entry = {"manager": "rollwright", "time": f"{self.stamp():%Y-%m-%dT%H:%M:%SZ}"}
+            body["metadata"]["managedFields"] = [entry]
         self.shelf.objects[identity] = body
         return live_object(copy.deepcopy(body))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -343,3 +345,12 @@ def test_what_a_crashed_run_made_anew_is_still_ours(happens):
     world.roll_out(w.a_config("b"))
 
     assert list(world.objects) == [B]
+
+
+def test_a_run_that_was_set_off_after_its_plan_takes_no_time_and_not_less():
+    plan = rolled_out(w.a_config("a")).plan(w.a_set(w.a_config("a")))
+    late = replace(w.TRIGGER, received_at=plan.made_at + timedelta(seconds=1))
+
+    report = conclude(plan, late, ())
+
+    assert report.ended_at == report.started_at

@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from rollwright.rollouts.diff import ABSENT, FieldChange, comparable, compare, is_secret, mask
+from rollwright.rollouts.diff import ABSENT, FieldChange, comparable, compare, mask
+from rollwright.rollouts.manifest import is_secret
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

@@ -11,16 +11,23 @@ import orjson
 import pytest
 
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange, compare
+from rollwright.rollouts.drift import Drift, DriftKind, ObjectDrift
+from rollwright.rollouts.drift_fields import FieldDrift
+from rollwright.rollouts.holders import Holder
 from rollwright.rollouts.machine import (
     instant,
     list_form,
     objects_form,
     plan_form,
+    removed_form,
     report_form,
     status_form,
 )
+from rollwright.rollouts.machine_drift import drift_form
 from rollwright.rollouts.machine_forms import FORMS, machine_schema
+from rollwright.rollouts.machine_history import diff_form, history_form
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, Origin, ref_of
+from rollwright.rollouts.marks import make_removal_mark
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import (
     Change,
@@ -30,11 +37,20 @@ from rollwright.rollouts.plan import (
     Operation,
     Plan,
     Prediction,
+    Rollback,
     Step,
     Wave,
 )
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult, conclude
-from rollwright.rollouts.state import Hold, InventoryEntry, Journal, Revision, RolloutState
+from rollwright.rollouts.revisions import History, ObjectDifference, RevisionDiff, history_of
+from rollwright.rollouts.state import (
+    AuditEntry,
+    Hold,
+    InventoryEntry,
+    Journal,
+    Revision,
+    RolloutState,
+)
 from rollwright.rollouts.status import Evidence, HealthWarning, ObjectStatus, Status
 from rollwright.rollouts.trigger import Trigger
 
@@ -113,6 +129,39 @@ def an_overview() -> Overview:
     return Overview(rollout="shop", cluster="prod", state=state, statuses=(STATUS,), read_at=AT)
 
 
+def a_drift() -> Drift:
+    holder = Holder(manager="kubectl", operation="Update", subresource="scale", at=AT)
+    fields = (
+        FieldDrift(path="spec.replicas", old=3, new=5, holder=holder),
+        FieldDrift(path="metadata.labels.a", old="b", new=ABSENT),
+    )
+    changed = ObjectDrift(ref=WEB, kind=DriftKind.CHANGED, message="m", fields=fields)
+    missing = ObjectDrift(ref=OLD, kind=DriftKind.MISSING, message="m", holder=Holder(at=AT))
+    return Drift(
+        rollout="shop", cluster="prod", revision=3, source="path@sha256:2", read_at=AT,
+        object_count=2, objects=(missing, changed), notes=("n",),
+    )  # fmt: skip
+
+
+def gone_back(plan: Plan) -> Plan:
+    return replace(plan, rollback=Rollback(revision=3, snapshot="s", reason="failed"))
+
+
+def a_history() -> History:
+    entry = AuditEntry(at=AT, kind="hold", actor="ada", message="failed")
+    return replace(history_of(an_overview().state, "prod"), audit=(entry,))
+
+
+def a_revision_diff() -> RevisionDiff:
+    (revision, *_) = an_overview().state.revisions
+    field = FieldChange(path="data.a", old=ABSENT, new="b")
+    changed = ObjectDifference(ref=SETTINGS, kind="changed", fields=(field,))
+    added = ObjectDifference(ref=WEB, kind="added")
+    return RevisionDiff(
+        rollout="shop", cluster="prod", old=revision, new=revision, objects=(changed, added)
+    )
+
+
 def forms() -> dict[str, list[Any]]:
     empty = replace(an_overview(), state=RolloutState(rollout="shop"), statuses=())
     plan = a_plan(
@@ -121,9 +170,20 @@ def forms() -> dict[str, list[Any]]:
     idle = replace(plan, waves=())
     trigger = Trigger(id="t", kind="manual", rollout="shop", actor="", received_at=AT)
     return {
-        "Plan": [plan_form(plan), plan_form(idle)],
-        "Report": [report_form(a_report()), report_form(conclude(idle, trigger, ()))],
+        "Plan": [plan_form(plan), plan_form(idle), plan_form(gone_back(plan))],
+        "Report": [
+            report_form(a_report()),
+            report_form(conclude(idle, trigger, ())),
+            report_form(replace(a_report(), rollback=conclude(gone_back(plan), trigger, ()))),
+        ],
         "Status": [status_form(an_overview()), status_form(empty)],
+        "History": [history_form(a_history()), history_form(replace(a_history(), hold=None))],
+        "Diff": [diff_form(a_revision_diff())],
+        "Drift": [drift_form(a_drift()), drift_form(replace(a_drift(), objects=()))],
+        "Removal": [
+            removed_form("shop", "mark", "marked", [WEB], make_removal_mark("sha256:1", "ada", AT)),
+            removed_form("shop", "keep", "forgotten", [], None),
+        ],
     }
 
 
@@ -156,9 +216,13 @@ def test_a_schema_asks_for_its_kind(kind):
 def test_instants_have_their_format(kind):
     validator = jsonschema_rs.validator_for(machine_schema(kind), validate_formats=True)
     form = forms()[kind][0]
-    key = next(key for key in ("madeAt", "startedAt", "readAt") if key in form)
+    inner = (form.get("old", {}), form.get("removal") or {})
+    places = (form, *form.get("revisions", ()), *inner)
+    keys = ("madeAt", "startedAt", "readAt", "markedAt")
+    place, key = next((one, key) for one in places for key in keys if key in one)
+    place[key] = "yesterday"
 
-    assert not validator.is_valid({**form, key: "yesterday"})
+    assert not validator.is_valid(form)
 
 
 @pytest.mark.parametrize("kind", FORMS)

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from rollwright.errors import InvalidManifests
+from rollwright.errors import GuardRefused
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef, ref_of
-from rollwright.rollouts.ownership import own
+from rollwright.rollouts.ownership import own, parent_ref, set_id
 from rollwright.rollouts.plan import Operation, Prediction
 from rollwright.rollouts.planning import body_for_verdict, make_plan
 
@@ -35,23 +35,28 @@ def steps(plan):
 
 # ------------------------------------------------------------------ labels
 
+LABELS = {
+    "rollwright.dev/rollout": "shop",
+    "applyset.kubernetes.io/part-of": set_id(parent_ref("shop")),
+}
+
 
 def test_every_object_gets_the_label_of_its_rollout():
     (manifest,) = own(w.a_set(w.a_config(), rollout="x"), "shop")
 
-    assert manifest.body["metadata"]["labels"] == {"rollwright.dev/rollout": "shop"}
+    assert manifest.body["metadata"]["labels"] == LABELS
 
 
 def test_labels_of_the_source_stay_beside_ours():
     (manifest,) = w.a_set(w.a_body(metadata={"labels": {"app": "web"}}))
 
-    assert manifest.labels == {"app": "web", "rollwright.dev/rollout": "shop"}
+    assert manifest.labels == {"app": "web", **LABELS}
 
 
 def test_labels_that_are_null_become_ours_alone():
     (manifest,) = w.a_set(w.a_body(metadata={"labels": None}))
 
-    assert manifest.labels == {"rollwright.dev/rollout": "shop"}
+    assert manifest.labels == LABELS
 
 
 def test_the_source_of_the_set_stays():
@@ -212,7 +217,7 @@ def test_protected_objects_do_not_count_as_deletes():
 def test_rendering_nothing_over_an_inventory_is_refused():
     world = rolled_out(*configs("a"))
 
-    with pytest.raises(InvalidManifests, match="rendered no object"):
+    with pytest.raises(GuardRefused, match="rendered no object"):
         world.plan(w.a_set())
 
 

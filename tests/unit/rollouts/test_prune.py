@@ -10,7 +10,13 @@ import pytest
 
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.prune import guard_prune, keeping_annotation, may_delete, sort_stale
+from rollwright.rollouts.prune import (
+    Leaving,
+    guard_prune,
+    keeping_annotation,
+    may_delete,
+    sort_stale,
+)
 from rollwright.rollouts.spec import PrunePolicy
 from rollwright.rollouts.spec.rollout import PROTECTED_KINDS
 from rollwright.rollouts.state import InventoryEntry
@@ -59,6 +65,25 @@ def test_an_object_of_ours_that_nobody_wants_goes():
     assert fate(ours()) == ""
 
 
+HELM = {"rollwright.dev/rollout": "shop", "app.kubernetes.io/managed-by": "Helm"}
+
+
+def test_an_object_that_another_tool_took_over_meanwhile_stays():
+    body = ours(labels=HELM)
+
+    assert fate(body) == "kept: belongs to helm (app.kubernetes.io/managed-by) now"
+    why = may_delete("shop", OFTEN, an_entry(body), live_object(body), ())
+    assert why == "belongs to helm (app.kubernetes.io/managed-by) now"
+
+
+def test_a_mark_of_another_tool_that_we_applied_ourselves_keeps_nothing():
+    mark: dict[str, object] = {}
+    fields = {"f:metadata": {"f:labels": {"f:app.kubernetes.io/managed-by": mark}}}
+    applied = [{"manager": "rollwright", "operation": "Apply", "fieldsV1": fields}]
+
+    assert fate(ours(labels=HELM, managedFields=applied)) == ""
+
+
 def test_a_wanted_object_is_no_business_of_a_prune():
     body = ours()
 
@@ -81,10 +106,15 @@ def test_an_object_of_another_uid_is_forgotten():
     )
 
 
-@pytest.mark.parametrize("labels", [{}, {"rollwright.dev/rollout": "blog"}])
-def test_an_object_whose_label_changed_stays(labels):
-    assert fate(ours(labels=labels)) == (
+def test_an_object_that_lost_its_label_stays():
+    assert fate(ours(labels={})) == (
         "kept: its label rollwright.dev/rollout no longer names this rollout"
+    )
+
+
+def test_an_object_that_moved_to_another_rollout_is_forgotten():
+    assert fate(ours(labels={"rollwright.dev/rollout": "blog"})) == (
+        "forgotten: belongs to rollout 'blog' now"
     )
 
 
@@ -214,6 +244,17 @@ def test_a_crd_of_which_no_object_stays_goes():
     assert fate(a_live_crd(), wanted=[w.a_body("Barrel", "b", "shop", "example.com/v1")]) == ""
 
 
+def test_an_object_whose_controller_goes_too_goes():
+    owner = ours(name="web")
+    body = ours(
+        ownerReferences=[{"kind": "X", "name": "web", "uid": "uid-web", "controller": True}]
+    )
+
+    found = sort(an_entry(owner), an_entry(body), live=[owner, body])
+
+    assert told(found) == {"web": "", "a": ""}
+
+
 def test_an_object_that_a_controller_owns_stays():
     owner = {"kind": "Deployment", "name": "web", "controller": True}
 
@@ -270,6 +311,156 @@ def test_other_annotations_keep_nothing(name, value):
 
 def test_no_annotation_keeps_nothing():
     assert keeping_annotation({}) == ""
+
+
+def test_the_annotation_that_was_last_wanted_counts_too():
+    body = ours()
+
+    found = fate(body, an_entry(body, keeping=("rollwright.dev/prune: disabled",)))
+
+    assert found == "kept: annotation rollwright.dev/prune: disabled keeps it"
+
+
+# ------------------------------------------------------------------ a person's word
+
+
+def a_claim():
+    return ours("PersistentVolumeClaim", "data")
+
+
+def with_word(body, *names, policy=None, entry=None, **facts):
+    """Return what becomes of an object that somebody named."""
+    return sort_stale(
+        "shop", policy or PrunePolicy(), [entry or an_entry(body)], w.a_set(), w.a_live_set(body),
+        Leaving(allowed=names, namespace="shop", **facts),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PersistentVolumeClaim/shop/data",
+        "persistentvolumeclaim/shop/data",
+        "PersistentVolumeClaim/data",
+    ],
+)
+def test_a_protected_object_goes_by_its_name(name):
+    (row,) = with_word(a_claim(), name).guards
+
+    assert (row.id, row.value, row.is_breached, row.waived_by) == (
+        "PR-04", "PersistentVolumeClaim/shop/data", True, f"--allow-delete {name}"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PersistentVolumeClaim/other/data",
+        "PersistentVolumeClaim/shop/other",
+        "PersistentVolume/data",
+        "PersistentVolumeClaim.apps/shop/data",
+        "data",
+    ],
+)
+def test_another_name_lets_nothing_go(name):
+    assert not with_word(a_claim(), name).deletes
+
+
+def test_a_short_name_means_the_rollouts_own_namespace():
+    body = ours("PersistentVolumeClaim", "data", "elsewhere")
+
+    assert not with_word(body, "PersistentVolumeClaim/data").deletes
+
+
+def test_a_protected_object_that_stays_has_a_row_that_says_what_to_add():
+    (row,) = with_word(a_claim()).guards
+
+    assert (row.id, row.is_breached) == ("PR-04", False)
+    assert row.message == (
+        "guard PR-04: PersistentVolumeClaim/shop/data is protected and stays;"
+        " --allow-delete PersistentVolumeClaim/shop/data lets it go"
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "goes"),
+    [
+        ({"rollwright.dev/prune": "confirm"}, True),
+        ({"argocd.argoproj.io/sync-options": "Prune=confirm"}, True),
+        ({"argocd.argoproj.io/sync-options": "Delete=confirm"}, True),
+        ({"rollwright.dev/prune": "disabled"}, False),
+        ({"helm.sh/resource-policy": "keep"}, False),
+    ],
+)
+def test_a_word_passes_what_asks_for_one_and_nothing_else(annotation, goes):
+    found = with_word(ours(annotations=annotation), "ConfigMap/shop/a", policy=OFTEN)
+
+    assert bool(found.deletes) is goes
+
+
+def test_an_object_that_wants_a_word_has_a_row():
+    found = with_word(ours(annotations={"rollwright.dev/prune": "confirm"}), policy=OFTEN)
+
+    assert [row.id for row in found.guards] == ["PR-19"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"faults": ("values.yaml is missing",)}, "input is missing: values.yaml is missing"),
+        ({"taken": {ref_of(a_claim()): "rollout 'b' takes it over"}}, "rollout 'b' takes it over"),
+        ({"waiting": {ref_of(a_claim()): "may go later"}}, "may go later"),
+    ],
+)
+def test_a_word_does_not_pass_what_others_decide(facts, why):
+    found = with_word(a_claim(), "PersistentVolumeClaim/data", **facts)
+
+    assert list(found.kept.values()) == [why]
+
+
+def test_a_namespace_with_tenants_stays():
+    body = ours("Namespace", "web", "")
+
+    found = with_word(body, "Namespace/web", tenants={"web": "X/y of rollout 'b' lives in it"})
+
+    assert list(found.kept.values()) == ["X/y of rollout 'b' lives in it"]
+
+
+# ------------------------------------------------------------------ what is still needed
+
+
+def a_workload(name="web", **spec):
+    spec = {"template": {"spec": {"containers": [], **spec}}}
+    return w.a_body("Deployment", name, "shop", "apps/v1", spec=spec)
+
+
+def test_what_a_wanted_workload_mounts_stays():
+    wanted = a_workload(volumes=[{"configMap": {"name": "a"}}])
+
+    assert fate(ours(), wanted=[wanted]) == "kept: Deployment/shop/web stays and needs it"
+
+
+def test_what_a_wanted_workload_can_do_without_goes():
+    wanted = a_workload(volumes=[{"configMap": {"name": "a", "optional": True}}])
+
+    assert fate(ours(), wanted=[wanted]) == ""
+
+
+def test_what_a_wanted_object_declares_to_depend_on_stays():
+    wanted = w.a_config(
+        "b", annotations={"rollwright.dev/depends-on": "/namespaces/shop/ConfigMap/a"}
+    )
+
+    assert fate(ours(), wanted=[wanted]).startswith("kept: ConfigMap/shop/b stays and needs it")
+
+
+def test_what_a_spared_object_needs_stays_with_it():
+    kept = ours("ConfigMap", "mid", annotations={"helm.sh/resource-policy": "keep"})
+    kept["metadata"]["annotations"]["rollwright.dev/depends-on"] = "/namespaces/shop/ConfigMap/a"
+
+    found = told(sort(an_entry(kept), an_entry(ours()), live=[kept, ours()]))
+
+    assert found["a"] == "kept: ConfigMap/shop/mid stays and needs it"
 
 
 # ------------------------------------------------------------------ once more, before the delete

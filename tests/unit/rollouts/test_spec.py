@@ -13,6 +13,7 @@ from rollwright.rollouts.spec import (
     Approval,
     GroupsFile,
     OnFailure,
+    OnInterrupted,
     Rest,
     RolloutSpec,
     Use,
@@ -50,6 +51,7 @@ def test_what_nobody_declares_has_its_default():
         ("transformers", ()),
         ("rest", Rest.ERROR),
         ("on_failure", OnFailure.STOP),
+        ("on_interrupted", OnInterrupted.RESUME),
         ("approval", Approval.NEVER),
         ("suspend", False),
         ("groups", ()),
@@ -83,6 +85,7 @@ def test_prune_has_its_defaults():
             "PersistentVolume",
         ),
         "on_empty": "refuse",
+        "propagation": "foreground",
     }
 
 

@@ -95,6 +95,60 @@ def test_a_second_restart_fails():
     )
 
 
+DOWN: Any = {"containerStatuses": [{"name": "web", "restartCount": 1, "ready": False}]}
+UP: Any = {"containerStatuses": [{"name": "web", "restartCount": 1, "ready": True}]}
+
+
+def crashed(**more):
+    return pod("a", **DOWN, **more)
+
+
+def test_a_crash_that_is_seen_before_its_object_is_one_break():
+    soak = fold((0, CURRENT, [pod("a")]), (10, CURRENT, [crashed()]), (11, BUSY, [crashed()]))
+
+    assert (soak.break_count, soak.started_at) == (1, None)
+
+
+def test_a_crash_that_is_seen_after_its_object_is_one_break():
+    soak = fold((0, CURRENT, [pod("a")]), (10, BUSY, [pod("a")]), (11, BUSY, [crashed()]))
+
+    assert soak.break_count == 1
+
+
+def test_a_crash_that_is_over_lets_the_clock_start_again():
+    soak = fold(
+        (0, CURRENT, [pod("a")]),
+        (10, CURRENT, [crashed()]),
+        (11, BUSY, [crashed()]),
+        (20, CURRENT, [pod("a", **UP)]),
+    )
+
+    assert (outcome(soak, 79), outcome(soak, 80)) == (WaitOutcome.WAITING, WaitOutcome.PASSED)
+
+
+def test_a_container_that_restarts_again_before_it_came_back_fails():
+    again: Any = {"containerStatuses": [{"name": "web", "restartCount": 2, "ready": False}]}
+
+    soak = fold(
+        (0, CURRENT, [pod("a")]),
+        (10, BUSY, [crashed()]),
+        (12, BUSY, [pod("a", **again)]),
+    )
+
+    assert soak.verdict(at(12)).reason == "RestartsDuringSoak"
+
+
+def test_the_trouble_goes_on_while_a_pod_is_down():
+    soak = fold(
+        (0, CURRENT, [pod("a")]),
+        (10, BUSY, [crashed()]),
+        (11, CURRENT, [crashed()]),
+        (12, BUSY, [crashed()]),
+    )
+
+    assert soak.break_count == 1
+
+
 def test_leaving_current_is_a_break_and_stops_the_clock():
     soak = fold((0, CURRENT, [pod("a")]), (50, BUSY, [pod("a")]))
     verdict = soak.verdict(at(70))
