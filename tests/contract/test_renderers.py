@@ -12,6 +12,7 @@ from rollwright.plugins.contracts import (
     TransformRequest,
     ValidateRequest,
 )
+from rollwright.renderers.jsonnet import Jsonnet
 from rollwright.renderers.kustomize import Kustomize
 from rollwright.renderers.plain import Plain
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
@@ -80,6 +81,27 @@ class TestKustomize(RendererContract):
     @pytest.fixture
     def broken_request(self, tmp_path: Path):
         return a_request(tmp_path, kustomization="resources: [nothing.yaml]")
+
+
+class TestJsonnet(RendererContract):
+    @pytest.fixture
+    def renderer(self):
+        return Jsonnet(ext_str={"name": "c"}, jpaths=("lib",))
+
+    @pytest.fixture
+    def render_request(self, tmp_path: Path):
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "main.jsonnet").write_text(
+            "local named(name) = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: name}};"
+            "[named('a') + {status: {}}, {maps: {b: named('b'), c: named(std.extVar('name'))}}]"
+        )
+        return a_request(tmp_path)
+
+    @pytest.fixture
+    def broken_request(self, tmp_path: Path):
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "main.jsonnet").write_text("{a: ")
+        return a_request(tmp_path)
 
 
 class _TransformerSuite(TransformerContract):

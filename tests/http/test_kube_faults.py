@@ -153,14 +153,27 @@ async def test_a_webhook_that_fails_is_left_to_the_caller(server, cluster):
     assert (caught.value.retryable, cluster.calls["apply"]) == (True, 1)
 
 
+NAMELESS = {**WEB_BODY, "metadata": {"generateName": "web-", "namespace": "shop"}}
+
+
 @pytest.mark.parametrize("code", [500, 503])
-async def test_a_create_is_not_sent_twice_when_nobody_knows(server, cluster, code):
+async def test_a_create_that_leaves_the_name_open_is_not_sent_twice(server, cluster, code):
     server.on("POST", "/apis/apps/v1/namespaces/shop/deployments", status(code))
 
     with pytest.raises(ClusterError):
-        await cluster.create(WEB_BODY)
+        await cluster.create(NAMELESS)
 
     assert cluster.calls["create"] == 1
+
+
+async def test_a_create_with_a_name_is_sent_again_and_409_means_it_is_there(server, cluster):
+    path = "/apis/apps/v1/namespaces/shop/deployments"
+    server.on("POST", path, dropped(), status(409, reason="AlreadyExists"))
+
+    with pytest.raises(ClusterError) as caught:
+        await cluster.create(WEB_BODY)
+
+    assert (caught.value.status, cluster.calls["create"]) == (409, 2)
 
 
 async def test_a_create_is_sent_again_after_429(server, cluster):
@@ -190,7 +203,7 @@ async def test_what_may_have_been_carried_out_is_not_sent_again(server, cluster,
     server.on("PATCH", WEB_PATH, dropped())
     patch = PatchRequest(ref=WEB, api_version="apps/v1", operations=())
     calls = {
-        "create": lambda: cluster.create(WEB_BODY),
+        "create": lambda: cluster.create(NAMELESS),
         "replace": lambda: cluster.replace(WEB_BODY),
         "patch": lambda: cluster.patch(patch),
     }
