@@ -343,15 +343,29 @@ def test_nobody_is_asked_where_there_is_nothing_to_write(shop):
     assert (code, "[y/N]" in terminal.seen) == (0, False)
 
 
-def test_a_breached_guard_is_not_a_question(shop):
+@pytest.mark.parametrize(("answer", "expected"), [("n", 4), ("y", 0)])
+def test_a_person_is_asked_about_a_breached_guard(shop, answer, expected):
     shop.declare("  prune: {maxCount: 2}\n")
     shop.write(*(config_map(f"c{number}") for number in range(4)))
     shop.rollout()
     shop.write(config_map("c0"))
     with Terminal(shop, "rollout", shop.folder) as terminal:
+        terminal.read_until("Delete all the same? [y/N]")
+        terminal.type(f"{answer}\n")
         code = terminal.end()
 
-    assert (code, "[y/N]" in terminal.seen, "--allow-prune" in terminal.seen) == (4, False, True)
+    assert (code, "--allow-prune" in terminal.seen) == (expected, expected == 4)
+
+
+def test_a_breached_guard_is_no_question_where_nobody_can_answer(shop):
+    shop.declare("  prune: {maxCount: 2}\n")
+    shop.write(*(config_map(f"c{number}") for number in range(4)))
+    shop.rollout()
+    shop.write(config_map("c0"))
+
+    done = shop.rollout("--yes")
+
+    assert (done.returncode, "--allow-prune" in done.stderr) == (4, True)
 
 
 def test_a_person_types_the_name_to_delete(shop):

@@ -10,6 +10,7 @@ import pytest
 
 from rollwright.kube import connect
 from rollwright.locks.lease import LeaseLocks
+from rollwright.locks.objects import LeaseObjects
 from rollwright.testing.contracts import LockContract
 from rollwright.testing.lock_contract import AN_OWNER, ANOTHER, AT_ONCE
 
@@ -122,6 +123,21 @@ async def test_acquire_and_release_are_three_requests(cluster, plugin):
         pass
 
     assert sum(cluster.calls.values()) - before == 3
+
+
+async def test_the_server_stamps_every_renewal(cluster, plugin, namespace):
+    objects = LeaseObjects(cluster, namespace)
+    async with plugin.bind(cluster).hold("shop", owner=AN_OWNER, wait=AT_ONCE):
+        stamps = set()
+        for _ in range(100):
+            record = await objects.read("shop")
+            assert record
+            stamps.add(record.stamped_at)
+            if len(stamps) > 2:
+                break
+            await asyncio.sleep(0.05)
+
+    assert len(stamps - {None}) > 1
 
 
 async def test_a_frozen_holder_stops_before_its_next_write(cluster, plugin, start_holder):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rollwright.errors import GuardRefused, InvalidManifests, Refused
+from rollwright.errors import GuardRefused, Refused
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster
@@ -72,10 +72,10 @@ async def test_an_empty_render_over_an_inventory_is_refused(shop, make):
     shop.drop("configmap-a")
     shop.write(note="# nothing here any more\n")
 
-    with pytest.raises(InvalidManifests) as caught:
+    with pytest.raises(GuardRefused, match="PR-05") as caught:
         await shop.rollout(allow_prune=True)
 
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 4
     assert await shop.get("ConfigMap", "a") is not None
 
 
@@ -88,7 +88,7 @@ DRIFTS = {
     ),
     "label removed": (
         ["label", "configmap", "settings", "rollwright.dev/rollout-"],
-        ["metadata.labels"],
+        ["metadata.labels['rollwright.dev/rollout']"],
     ),
 }  # fmt: skip
 
