@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # One line a target, for `make help`: its comment after ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check format lint types test test-fast coverage bench lock clean
+.PHONY: help setup demo check format lint types test test-fast faults coverage bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -46,12 +46,16 @@ test: setup ## Run the tests, with the sandbox
 	@$(BIN)/rollwright sandbox build
 	@$(BIN)/python -m pytest -q
 
+faults: setup ## Try all kill points and bad answers, not only a sample of them (ten minutes)
+	@$(BIN)/rollwright sandbox build
+	@ROLLWRIGHT_FAULTS=all $(BIN)/python -m pytest -q tests/faults
+
 coverage: setup ## Run the tests and show which branches no test reaches
 	@$(BIN)/rollwright sandbox build
 	@$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered
 
 test-fast: setup ## Run the tests that need no server (seconds)
-	@$(BIN)/python -m pytest -q tests/unit tests/golden tests/property tests/typing tests/site
+	@$(BIN)/python -m pytest -q tests/unit tests/golden tests/property tests/site
 
 bench: setup ## Measure against the limit, kubectl and helm, side by side
 	@$(BIN)/python -m benchmarks
