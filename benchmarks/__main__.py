@@ -11,17 +11,20 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import goals, machine, scale, start
+from benchmarks import goals, locks, machine, scale, start, stores
 from benchmarks.chart import write_chart
 from benchmarks.figures import Results
 from benchmarks.goals import LIMIT, Verdict
 from benchmarks.inputs import Input, make_k, make_m
 from benchmarks.peers import Given, Peer, make_peers
 from benchmarks.rounds import Plan, measure, say
-from benchmarks.tables import case_table, goal_table
+from benchmarks.tables import brief_table, case_table, goal_table
 
 ROUNDS = 5
-CASES = ("M", "K", "scale", "start")
+CASES = ("M", "K", "scale", "start", "stores", "locks")
+USUAL = ("M", "K", "stores", "locks")
+"""What is measured when nobody names a case; stores and locks are small then."""
+
 KUBE_PROMETHEUS = Path(__file__).parents[2] / "shared" / "apps" / "kube-prometheus"
 WARM_UP_QUARTETS = 10
 
@@ -60,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measured(
     plan: Plan, asked: argparse.Namespace
 ) -> Iterator[tuple[str, Results, Iterable[Verdict]]]:
-    cases = asked.cases or (["K"] if asked.manifests else ["M", "K"])
+    cases = asked.cases or (["K"] if asked.manifests else USUAL)
     for case in cases:
         if case not in CASES:
             sys.exit(f"no case {case!r}; known: {', '.join(CASES)}")
@@ -105,7 +108,26 @@ def _start(
     yield small.describe(), results, start.judge(results)
 
 
-_CASES = {"M": _m, "K": _k, "scale": _scale, "start": _start}
+def _stores(
+    plan: Plan, asked: argparse.Namespace
+) -> Iterator[tuple[str, Results, Iterable[Verdict]]]:
+    objects = stores.OBJECTS if asked.cases else stores.SHORT
+    results, source = stores.run(plan, objects)
+    yield f"stores: {source.describe()}", results, stores.judge(results)
+
+
+def _locks(
+    plan: Plan, asked: argparse.Namespace
+) -> Iterator[tuple[str, Results, Iterable[Verdict]]]:
+    waiters = locks.WAITERS if asked.cases else locks.SHORT
+    results = locks.run(plan, waiters)
+    yield f"locks: up to {waiters} wait", results, locks.judge(results)
+
+
+_CASES = {
+    "M": _m, "K": _k, "scale": _scale, "start": _start, "stores": _stores, "locks": _locks,
+}  # fmt: skip
+_BRIEF = frozenset({*stores.CASES, *locks.CASES})
 
 
 def _plan(work: Path, asked: argparse.Namespace) -> Plan:
@@ -129,7 +151,9 @@ def _print(title: str, results: Results) -> None:
     print(f"\n{title}")
     for case in results.cases():
         print()
-        print("\n".join(case_table(results, case)))
+        is_brief = case in _BRIEF
+        table = brief_table(results, case, "memory") if is_brief else case_table(results, case)
+        print("\n".join(table))
 
 
 def _print_goals(verdicts: list[Verdict]) -> None:

@@ -9,6 +9,7 @@ from benchmarks.goals import LIMIT, Verdict
 
 NOTHING = "-"
 _HEAD = ("peer", "min s", "median s", "max s", "x limit", "CPU s", "server's", "API calls")
+_BRIEF_HEAD = ("peer", "min ms", "median ms", "max ms", "x memory", "CPU ms", "counted")
 _GOAL_HEAD = ("case", "who", "goal", "", "measured", "")
 _WORDS = {True: "reached", False: "NOT REACHED", None: "not measured"}
 
@@ -34,6 +35,16 @@ def case_table(results: Results, case: str) -> Iterator[str]:
     for peer in results.peers(case):
         if parts := results.parts(case, peer):
             yield f"  {peer}: {words(parts)}"
+        for failure in results.failures(case, peer):
+            yield f"  {peer} failed: {failure}"
+
+
+def brief_table(results: Results, case: str, base: str) -> Iterator[str]:
+    """Yield the table of one case of parts of a run, in milliseconds beside those of a base."""
+    rows = [_BRIEF_HEAD, *(_brief_row(results, case, peer, base) for peer in results.peers(case))]
+    yield case
+    yield from (f"  {line}" for line in columns(rows, right=range(1, 6)))
+    for peer in results.peers(case):
         for failure in results.failures(case, peer):
             yield f"  {peer} failed: {failure}"
 
@@ -66,6 +77,20 @@ def _row(results: Results, case: str, peer: str) -> tuple[str, ...]:
         *_figures(summarize(seconds.values())),
         NOTHING if found is None else f"{found:.2f}",
         *(f"{one:.2f}" for one in results.cpu(case, peer)),
+        calls_text(results.calls(case, peer)),
+    )
+
+
+def _brief_row(results: Results, case: str, peer: str, base: str) -> tuple[str, ...]:
+    seconds = results.seconds(case, peer)
+    found = ratio(seconds, results.seconds(case, base))
+    summary = summarize(one * 1e3 for one in seconds.values())
+    own, _ = results.cpu(case, peer)
+    return (
+        peer,
+        *_figures(summary),
+        NOTHING if found is None else f"{found:.1f}",
+        f"{own * 1e3:.1f}",
         calls_text(results.calls(case, peer)),
     )
 
