@@ -240,35 +240,13 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
     store, cluster = await site.store(spec), await site.cluster(spec)
     state = await store.load(spec.name)
     refuse_held(spec.name, state, plan)
-    if (state.version if state else "") != plan.state_version:
-        raise Refused(
-            f"{spec.name}: another run changed the state since the plan was made",
-            hint="make a new plan",
-        )
-    if state is not None and state.token > lock.token:
-        raise Refused(
-            f"{spec.name}: a run with a later lock ({state.token}) wrote the state; ours is"
-            f" {lock.token}",
-            hint="make a new plan; see `rollwright locks` for who is at work",
-        )
+    _refuse_outdated(plan, state, lock)
     await _refuse_moved(cluster, plan, state, partial(site.salt, spec))
     plan = resalted(plan, salt := await site.keep_salt(spec))
     if state is not None and state.journal is not None:
         # Whoever opened it would hold the lock that is ours now.
         site.tell(Note(f"run {state.journal.run_id} was interrupted; this one goes on from there"))
-    run_id = uuid.uuid4().hex[:12]
-    journal = Journal(
-        run_id=run_id,
-        plan_id=plan.id,
-        owner=trigger.actor,
-        token=lock.token,
-        started_at=datetime.now(UTC),
-        planned=tuple(change.ref for change in plan.changes if change.writes),
-        digest=plan.wanted_digest,
-        source=plan.source,
-        rolled_back_to=plan.rollback.revision if plan.rollback else 0,
-        **going_on(state, plan),
-    )
+    journal = _journal_of(plan, trigger, lock, state)
     lock.check()
     if state is not None and state.removal is not None and not plan.is_removal:
         await unmark(site, spec, state, lock)
@@ -280,10 +258,39 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
     observer.hide(change.wanted.body for change in plan.changes if change.wanted)
     observer.expect((change.api_version, change.ref) for change in plan.changes)
     return Run(
-        id=run_id, spec=spec, plan=plan, state=saved, lock=lock, cluster=cluster, store=store,
+        id=journal.run_id, spec=spec, plan=plan, state=saved, lock=lock, cluster=cluster, store=store,
         observer=observer, fence=fence, tell=site.tell, now=now, salt=salt, site=site,
         goes_on_from=journal.goes_on_from,
     )  # fmt: skip
+
+
+def _refuse_outdated(plan: Plan, state: RolloutState | None, lock: Lock) -> None:
+    if (state.version if state else "") != plan.state_version:
+        raise Refused(
+            f"{plan.rollout}: another run changed the state since the plan was made",
+            hint="make a new plan",
+        )
+    if state is not None and state.token > lock.token:
+        raise Refused(
+            f"{plan.rollout}: a run with a later lock ({state.token}) wrote the state; ours is"
+            f" {lock.token}",
+            hint="make a new plan; see `rollwright locks` for who is at work",
+        )
+
+
+def _journal_of(plan: Plan, trigger: Trigger, lock: Lock, state: RolloutState | None) -> Journal:
+    return Journal(
+        run_id=uuid.uuid4().hex[:12],
+        plan_id=plan.id,
+        owner=trigger.actor,
+        token=lock.token,
+        started_at=datetime.now(UTC),
+        planned=tuple(change.ref for change in plan.changes if change.writes),
+        digest=plan.wanted_digest,
+        source=plan.source,
+        rolled_back_to=plan.rollback.revision if plan.rollback else 0,
+        **going_on(state, plan),
+    )
 
 
 async def _refuse_moved(

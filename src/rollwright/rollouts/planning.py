@@ -169,15 +169,8 @@ def make_plan(  # noqa: PLR0913  (all that decides about a plan)
     expected = {**simulate(wanted, live), **forecast}
     live = replace(live, scaled={**live.scaled, **_declared_targets(wanted)})
     course = chart(spec, wanted) if course is None else course
-    if course is None:
-        fates = (_fate(spec, one, live, expected, memory.get(one.ref)) for one in wanted)
-        changes = {change.ref: change for change in (*extra, *fates)}
-        manifests = (*(change.wanted for change in extra if change.wanted), *wanted)
-        upserts = order_upserts(manifests)
-        walked = Walk(waves=waves_of("apply", upserts, changes), notes=upserts.notes)
-    else:
-        scene = _Scene(spec=spec, live=live, expected=expected, memory=memory, state=state)
-        walked = _walk(course, scene, extra, wanted.digest)
+    scene = _Scene(spec=spec, live=live, expected=expected, memory=memory, state=state)
+    walked = _walked(course, scene, extra, wanted)
     made = walked.changes
     deletes = order_deletes([found.body for found in stale.deletes])
     prunes = {found.ref: prune_change(found, policy=spec.prune) for found in stale.deletes}
@@ -246,6 +239,19 @@ class _Scene:
         if found is None or change.wanted is None:
             return change
         return judged(self.spec, change, change.wanted, found, self.live)
+
+
+def _walked(
+    course: Course | None, scene: _Scene, extra: tuple[Change, ...], wanted: ManifestSet
+) -> Walk:
+    """Return the waves of the wanted objects: by declared groups, else by the dependency graph."""
+    if course is not None:
+        return _walk(course, scene, extra, wanted.digest)
+    fates = (scene.fate(one, is_gone=False) for one in wanted)
+    changes = {change.ref: change for change in (*extra, *fates)}
+    manifests = (*(change.wanted for change in extra if change.wanted), *wanted)
+    upserts = order_upserts(manifests)
+    return Walk(waves=waves_of("apply", upserts, changes), notes=upserts.notes)
 
 
 def _walk(course: Course, scene: _Scene, extra: tuple[Change, ...], wanted_digest: str) -> Walk:
