@@ -31,7 +31,7 @@ from rollwright.locks.memory import MemoryLocks
 from rollwright.plugins.contracts import StateStore
 from rollwright.rollouts.manifest import Body, ManifestSet, digest_of, ref_of
 from rollwright.rollouts.report import Outcome
-from rollwright.rollouts.snapshot import decode_snapshot, encode_snapshot
+from rollwright.rollouts.revisions.snapshot import decode_snapshot, encode_snapshot
 from rollwright.rollouts.state import InventoryEntry, Journal, Revision, RolloutState
 from rollwright.stores.memory import MemoryStore
 from rollwright.testing.fake import FakeCluster

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
         save_plan,
         status,
     )
-    from rollwright.rollouts.drift import Drift
+    from rollwright.rollouts.drift.find import Drift
     from rollwright.rollouts.manifest import ManifestSet, ObjectRef
     from rollwright.rollouts.overview import Overview
     from rollwright.rollouts.plan import Plan
     from rollwright.rollouts.report import Outcome, Report
-    from rollwright.rollouts.revisions import History, RevisionDiff
-    from rollwright.rollouts.saved_plan import SavedPlan
+    from rollwright.rollouts.revisions.history import History, RevisionDiff
+    from rollwright.rollouts.saved.saved_plan import SavedPlan
     from rollwright.rollouts.status import Status
 
 __version__ = "0.1.0"
@@ -69,18 +69,18 @@ __all__ = [
 ]
 
 _PLACES = {
-    "Drift": "rollouts.drift",
+    "Drift": "rollouts.drift.find",
     "LoadedRollout": "engine.documents",
     "ManifestSet": "rollouts.manifest",
     "ObjectRef": "rollouts.manifest",
     "Outcome": "rollouts.report",
     "Overview": "rollouts.overview",
     "Plan": "rollouts.plan",
-    "History": "rollouts.revisions",
+    "History": "rollouts.revisions.history",
     "Report": "rollouts.report",
-    "RevisionDiff": "rollouts.revisions",
+    "RevisionDiff": "rollouts.revisions.history",
     "RolloutError": "errors",
-    "SavedPlan": "rollouts.saved_plan",
+    "SavedPlan": "rollouts.saved.saved_plan",
     "Site": "engine.site",
     "Status": "rollouts.status",
     "diff": "library",

@@ -21,13 +21,13 @@ from rollwright.engine.plan_files import read_plan, write_plan
 from rollwright.engine.progress import Listener, ignore
 from rollwright.engine.site import Site, actor_here, open_site
 from rollwright.engine.stages import DIRECT
-from rollwright.rollouts.drift import Drift
+from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Report
-from rollwright.rollouts.revisions import History, RevisionDiff
-from rollwright.rollouts.saved_plan import SavedPlan
+from rollwright.rollouts.revisions.history import History, RevisionDiff
+from rollwright.rollouts.saved.saved_plan import SavedPlan
 
 
 def load(path: Path | str) -> LoadedRollout:

@@ -10,7 +10,7 @@ import pytest
 
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import GetRequest
-from rollwright.rollouts.ownership import parent_ref, set_id
+from rollwright.rollouts.ownership.fields import parent_ref, set_id
 from rollwright.rollouts.report import Outcome
 from rollwright.testing.sandbox import find_kubectl
 

@@ -8,9 +8,9 @@ import pytest
 
 from rollwright import library
 from rollwright.cli.app import run
-from rollwright.rollouts.describe_drift import describe_drift
-from rollwright.rollouts.drift import DriftKind
-from rollwright.rollouts.machine_drift import drift_form
+from rollwright.rollouts.describe.drift import describe_drift
+from rollwright.rollouts.drift.find import DriftKind
+from rollwright.rollouts.machine.drift import drift_form
 
 pytestmark = pytest.mark.cluster
 

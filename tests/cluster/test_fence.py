@@ -16,9 +16,9 @@ from rollwright.engine.stages import DIRECT
 from rollwright.errors import LockLost
 from rollwright.locks.memory import MemoryLocks
 from rollwright.plugins.contracts import GetRequest
-from rollwright.rollouts.applyset import FENCE
-from rollwright.rollouts.describe import describe_status, text
-from rollwright.rollouts.ownership import parent_ref
+from rollwright.rollouts.describe.plans import describe_status, text
+from rollwright.rollouts.ownership.applyset import FENCE
+from rollwright.rollouts.ownership.fields import parent_ref
 from rollwright.rollouts.report import Outcome
 from rollwright.testing.lock_contract import AN_OWNER
 

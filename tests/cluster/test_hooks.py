@@ -17,7 +17,7 @@ from rollwright.engine import operations
 from rollwright.engine.history import prepare_rollback, roll_back
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import ListRequest
-from rollwright.rollouts.left_hooks import left_hooks
+from rollwright.rollouts.hooks.left import left_hooks
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster

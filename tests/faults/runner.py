@@ -24,7 +24,7 @@ from rollwright.errors import RolloutError
 from rollwright.kube import connect  # noqa: F401  (warms what every child needs)
 from rollwright.locks import lease
 from rollwright.locks.clock import Clock, utc_now
-from rollwright.rollouts.machine import report_form
+from rollwright.rollouts.machine.documents import report_form
 
 
 class Notes:

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 from rollwright.documents import load_all
-from rollwright.rollouts.describe import describe_plan, text
+from rollwright.rollouts.describe.plans import describe_plan, text
 from rollwright.rollouts.diff import Conflict
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef, ref_of

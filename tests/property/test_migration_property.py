@@ -13,10 +13,10 @@ from jsonpatch import JsonPatch
 
 from rollwright.plugins.contracts import ApplyRequest
 from rollwright.rollouts.diff import comparable
-from rollwright.rollouts.fieldsets import leaves, members, tree, value_at
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.migration import Migration
+from rollwright.rollouts.ownership.fieldsets import leaves, members, tree, value_at
+from rollwright.rollouts.ownership.migration import Migration
 from rollwright.testing.fake_apply import applied
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "world.py")))

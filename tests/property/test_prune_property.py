@@ -13,10 +13,10 @@ from jsonpatch import JsonPatch
 
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.marks import make_removal_mark, marking, releasing, unmarking
 from rollwright.rollouts.plan import Operation
-from rollwright.rollouts.prune import Leaving, sort_stale
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.marks import make_removal_mark, marking, releasing, unmarking
+from rollwright.rollouts.pruning.prune import Leaving, sort_stale
+from rollwright.rollouts.pruning.removal import make_removal
 from rollwright.rollouts.spec import PrunePolicy
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "world.py")))

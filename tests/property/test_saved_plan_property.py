@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollwright.errors import InvalidDocument, Refused
-from rollwright.rollouts.basis import basis_of, spec_digests
-from rollwright.rollouts.saved_plan import decode, encode, save
-from rollwright.rollouts.verification import Now, differences, verify
+from rollwright.rollouts.saved.basis import basis_of, spec_digests
+from rollwright.rollouts.saved.saved_plan import decode, encode, save
+from rollwright.rollouts.saved.verification import Now, differences, verify
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "world.py")))
 often = settings(max_examples=40, deadline=None)

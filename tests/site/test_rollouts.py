@@ -16,7 +16,7 @@ import pytest
 from rollwright.engine import operations
 from rollwright.engine.documents import FILE_NAMES, load_rollout
 from rollwright.engine.site import open_site
-from rollwright.rollouts.describe import describe_plan, text
+from rollwright.rollouts.describe.plans import describe_plan, text
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.plan import Operation

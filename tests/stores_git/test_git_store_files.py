@@ -9,7 +9,7 @@ import pytest
 
 from rollwright.errors import InvalidDocument, NotFound, Refused
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
-from rollwright.rollouts.snapshot import encode_snapshot
+from rollwright.rollouts.revisions.snapshot import encode_snapshot
 from rollwright.rollouts.state import AuditEntry, Journal, RolloutState
 from rollwright.testing.store_contract import AN_INSTANT, a_full_state, a_revision, an_entry
 

@@ -16,7 +16,7 @@ from typing import Any
 from rollwright.plugins.contracts import ActionRequest
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef
-from rollwright.rollouts.ownership import PART_OF, ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import PART_OF, ROLLOUT_LABEL
 
 RUN_OF = "rollwright.dev/run-of"
 """Label with the rollout's name, to find the Jobs of former runs by."""

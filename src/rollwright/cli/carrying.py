@@ -24,12 +24,12 @@ from rollwright.engine.saved import roll_out_saved
 from rollwright.engine.site import Site
 from rollwright.engine.stages import PRUNE_GUARDS, Stages, approval_reason
 from rollwright.errors import Refused
-from rollwright.rollouts.describe import describe_plan, describe_report, summary
+from rollwright.rollouts.describe.plans import describe_plan, describe_report, summary
 from rollwright.rollouts.guards import APPROVAL, with_approval
-from rollwright.rollouts.machine import report_form
+from rollwright.rollouts.machine.documents import report_form
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Outcome, Report
-from rollwright.rollouts.saved_plan import SavedPlan
+from rollwright.rollouts.saved.saved_plan import SavedPlan
 from rollwright.rollouts.spec import Approval, RolloutSpec
 
 

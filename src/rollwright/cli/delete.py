@@ -137,7 +137,7 @@ async def _delete(
 ) -> Report:
     from rollwright.engine import operations
     from rollwright.engine.stages import refuse_breached
-    from rollwright.rollouts.describe import describe_plan
+    from rollwright.rollouts.describe.plans import describe_plan
 
     is_due = way == "due"
     removal = await operations.prepare_delete(site, wish.name, cluster=cluster, is_due=is_due)
@@ -154,7 +154,7 @@ async def _change(
     site: Site, wish: _Wish, cluster: str, pause: Callable[[], None], way: str
 ) -> Removed:
     from rollwright.engine import operations, removing
-    from rollwright.rollouts.describe import describe_plan
+    from rollwright.rollouts.describe.plans import describe_plan
 
     spec = operations.named_spec(wish.name, cluster)
     state = await operations.remembered(site, spec)
@@ -180,8 +180,8 @@ def _beside(wish: _Wish) -> TextIO:
 
 
 def _print(removed: Removed, wish: _Wish) -> int:
-    from rollwright.rollouts.describe import Line, Tone
-    from rollwright.rollouts.machine import removed_form
+    from rollwright.rollouts.describe.plans import Line, Tone
+    from rollwright.rollouts.machine.documents import removed_form
 
     if wish.output == "text":
         lines = [Line(f"{removed.rollout}: {removed.message}", Tone.GOOD)]

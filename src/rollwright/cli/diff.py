@@ -9,7 +9,7 @@ from rollwright.cli.options import COMMON, Common, Output
 from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
-    from rollwright.rollouts.revisions import RevisionDiff
+    from rollwright.rollouts.revisions.history import RevisionDiff
 
 
 def diff(
@@ -36,11 +36,11 @@ def diff(
     """
     found = asyncio.run(_look(name, old, new, common))
     if output != "text":
-        from rollwright.rollouts.machine_history import diff_form
+        from rollwright.rollouts.machine.history import diff_form
 
         write_document(diff_form(found), output)
         return
-    from rollwright.rollouts.describe_history import describe_diff
+    from rollwright.rollouts.describe.history import describe_diff
 
     write_lines(describe_diff(found))
 

@@ -12,7 +12,7 @@ from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
     from rollwright.cli.checkup import Finding
-    from rollwright.rollouts.describe import Line
+    from rollwright.rollouts.describe.plans import Line
 
 
 def doctor(file: Path | None = None, /, *, output: Output = "text", common: Common = COMMON) -> int:
@@ -54,7 +54,7 @@ async def _look(file: Path | None, common: Common) -> list[Finding]:
 
 
 def _lines(finding: Finding) -> list[Line]:
-    from rollwright.rollouts.describe import Line, Tone
+    from rollwright.rollouts.describe.plans import Line, Tone
 
     tones = {"ok": Tone.GOOD, "warn": Tone.WARNING, "fail": Tone.BAD}
     level = f"{finding.level:4}"
@@ -63,7 +63,7 @@ def _lines(finding: Finding) -> list[Line]:
 
 
 def _form(found: list[Finding]) -> dict[str, Any]:
-    from rollwright.rollouts.machine import API_VERSION
+    from rollwright.rollouts.machine.documents import API_VERSION
 
     items = [
         {"level": one.level.value, "subject": one.subject, "text": one.text, "advice": one.advice}

@@ -14,7 +14,7 @@ from rollwright.errors import RolloutError, Unreachable
 
 if TYPE_CHECKING:
     from rollwright.engine.site import Site
-    from rollwright.rollouts.drift import Drift
+    from rollwright.rollouts.drift.find import Drift
 
 _DRIFTED = 10
 
@@ -77,9 +77,9 @@ async def _all(site: Site, cluster: str) -> list[Drift]:
 
 
 def _print(found: list[Drift], output: Output, *, is_one: bool) -> None:
-    from rollwright.rollouts.describe_drift import describe_drift
-    from rollwright.rollouts.machine import list_form
-    from rollwright.rollouts.machine_drift import drift_form
+    from rollwright.rollouts.describe.drift import describe_drift
+    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.machine.drift import drift_form
 
     if output != "text":
         forms: list[Any] = [drift_form(one) for one in found]

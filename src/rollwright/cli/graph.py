@@ -50,10 +50,10 @@ def graph(
 
 def _graph(file: Path, common: Common) -> Graph:
     from rollwright.cli.session import load
-    from rollwright.rollouts.course_graph import graph_of_course
     from rollwright.rollouts.graph import graph_of
     from rollwright.rollouts.order import order_upserts
-    from rollwright.rollouts.steps import chart
+    from rollwright.rollouts.steps.course import chart
+    from rollwright.rollouts.steps.course_graph import graph_of_course
 
     rollout = load(file, common)
     wanted = asyncio.run(rendered(rollout, common))

@@ -10,7 +10,7 @@ from rollwright.cli.options import COMMON, Common, Output
 from rollwright.cli.output import write_document, write_lines, write_table
 
 if TYPE_CHECKING:
-    from rollwright.rollouts.revisions import History
+    from rollwright.rollouts.revisions.history import History
 
 
 def history(name: str, /, *, output: Output = "text", common: Common = COMMON) -> None:
@@ -25,7 +25,7 @@ def history(name: str, /, *, output: Output = "text", common: Common = COMMON) -
     """
     found = asyncio.run(_look(name, common))
     if output != "text":
-        from rollwright.rollouts.machine_history import history_form
+        from rollwright.rollouts.machine.history import history_form
 
         write_document(history_form(found), output)
         return
@@ -41,7 +41,7 @@ async def _look(name: str, common: Common) -> History:
 
 
 def _print(found: History) -> None:
-    from rollwright.rollouts.describe_history import (
+    from rollwright.rollouts.describe.history import (
         HEADERS,
         history_notes,
         history_rows,

@@ -65,7 +65,7 @@ async def _release(name: str, reason: str, common: Common) -> str:
     from rollwright.engine import holding
     from rollwright.engine.operations import named_spec, remembered
     from rollwright.engine.site import actor_here
-    from rollwright.rollouts.holding import why_held
+    from rollwright.rollouts.revisions.holding import why_held
 
     async with named(name, common) as (site, rollout, cluster):
         spec = named_spec(rollout, cluster)

@@ -30,8 +30,8 @@ def init(folder: Path = Path(), /, *, output: Output = "text", common: Common = 
     output
         How the list of files is printed.
     """
-    from rollwright.rollouts.describe import Line, Tone
-    from rollwright.rollouts.machine import list_form
+    from rollwright.rollouts.describe.plans import Line, Tone
+    from rollwright.rollouts.machine.documents import list_form
 
     del common
     contents = _contents(folder)

@@ -13,7 +13,7 @@ from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
     from rollwright.cli.findings import Finding
-    from rollwright.rollouts.describe import Line
+    from rollwright.rollouts.describe.plans import Line
 
 
 def lint(
@@ -34,7 +34,7 @@ def lint(
         How the findings are printed.
     """
     from rollwright.cli.findings import look
-    from rollwright.rollouts.machine import list_form
+    from rollwright.rollouts.machine.documents import list_form
 
     if not files:
         raise usage_error("no file was named")
@@ -48,7 +48,7 @@ def lint(
 
 
 def _lines(found: Iterable[Finding], file_count: int) -> Iterator[Line]:
-    from rollwright.rollouts.describe import Line, Tone
+    from rollwright.rollouts.describe.plans import Line, Tone
 
     found = list(found)
     for one in found:

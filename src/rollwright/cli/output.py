@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rollwright.rollouts.describe import Line, Tone
+    from rollwright.rollouts.describe.plans import Line, Tone
 
 
 class Style(StrEnum):
@@ -75,7 +75,7 @@ def write_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], tones: Sequence[Tone] = ()
 ) -> None:
     """Print a table for people; ``tones`` has one for each row."""
-    from rollwright.rollouts.describe import Line, Tone
+    from rollwright.rollouts.describe.plans import Line, Tone
 
     lines = [Line("  ".join(row).rstrip()) for row in _aligned([headers, *rows])]
     toned = [Line(lines[0].text, Tone.TITLE), *lines[1:]]

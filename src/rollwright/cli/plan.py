@@ -49,8 +49,8 @@ def plan(  # noqa: PLR0913  (the options of one command)
         How the plan is printed.
     """
     from rollwright.cli import preview
-    from rollwright.rollouts.describe import describe_plan
-    from rollwright.rollouts.machine import plan_form
+    from rollwright.rollouts.describe.plans import describe_plan
+    from rollwright.rollouts.machine.documents import plan_form
 
     if save is not None and str(save) == "-":
         raise usage_error("--save: a plan is saved to a file; -o json prints it")

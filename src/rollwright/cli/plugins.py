@@ -12,7 +12,7 @@ from rollwright.errors import PluginNotFound
 
 if TYPE_CHECKING:
     from rollwright.plugins.registry import PluginInfo
-    from rollwright.rollouts.describe import Line
+    from rollwright.rollouts.describe.plans import Line
 
 
 def plugins(name: str = "", /, *, output: Output = "text", common: Common = COMMON) -> None:
@@ -25,7 +25,7 @@ def plugins(name: str = "", /, *, output: Output = "text", common: Common = COMM
     output
         How the list is printed.
     """
-    from rollwright.rollouts.machine import list_form
+    from rollwright.rollouts.machine.documents import list_form
 
     found = asyncio.run(_listing(common))
     if name:
@@ -72,7 +72,7 @@ def _form(info: PluginInfo, *, has_schema: bool) -> dict[str, Any]:
 
 
 def _options_lines(info: PluginInfo) -> list[Line]:
-    from rollwright.rollouts.describe import Line, Tone
+    from rollwright.rollouts.describe.plans import Line, Tone
 
     schema = info.schema()
     lines = [Line(f"{info.group}/{info.name}  {info.where}  {_brought_by(info)}", Tone.TITLE)]

@@ -18,8 +18,8 @@ from rollwright.engine.saved import saved_of
 from rollwright.engine.stages import DIRECT, PRUNE_GUARDS, Stages, no_forecast
 from rollwright.engine.walk import prepare
 from rollwright.rollouts.plan import Guard, Plan
-from rollwright.rollouts.prune import ALLOW_PRUNE
-from rollwright.rollouts.saved_plan import SavedPlan
+from rollwright.rollouts.pruning.prune import ALLOW_PRUNE
+from rollwright.rollouts.saved.saved_plan import SavedPlan
 
 
 async def make(

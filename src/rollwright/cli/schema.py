@@ -57,10 +57,10 @@ def schema(
 
 def _schema_of(kind: str) -> dict[str, Any]:
     from rollwright.engine.documents import schema_of
-    from rollwright.rollouts import machine_state
-    from rollwright.rollouts.machine_forms import FORMS, machine_schema
-    from rollwright.rollouts.saved_plan_form import saved_plan_schema
-    from rollwright.rollouts.timeline_form import timeline_schema
+    from rollwright.rollouts.machine import state as machine_state
+    from rollwright.rollouts.machine.forms import FORMS, machine_schema
+    from rollwright.rollouts.saved.form import saved_plan_schema
+    from rollwright.rollouts.timeline.form import timeline_schema
 
     whole = {"savedplan": saved_plan_schema, "timeline": timeline_schema}.get(kind.lower())
     if whole is not None:

@@ -58,7 +58,7 @@ def move(  # noqa: PLR0913  (the options of one command)
     wait = read_duration(lock_wait, "--lock-wait")
     moved = asyncio.run(_move((source, target), rollout, wait, common, is_removed=remove))
     if output != "text":
-        from rollwright.rollouts.machine_state import move_form
+        from rollwright.rollouts.machine.state import move_form
 
         write_document(move_form(source, target, moved), output)
         return
@@ -124,7 +124,7 @@ def show(
     """
     state, cluster = asyncio.run(_show(name, store, common))
     if output != "text":
-        from rollwright.rollouts.machine_state import state_form
+        from rollwright.rollouts.machine.state import state_form
 
         write_document(state_form(state, cluster=cluster, store=store), output)
         return
@@ -192,7 +192,7 @@ def check(
     """
     found = asyncio.run(_check(name, store, common))
     if output != "text":
-        from rollwright.rollouts.machine_state import check_form
+        from rollwright.rollouts.machine.state import check_form
 
         write_document(check_form(found), output)
     else:
@@ -253,7 +253,7 @@ def forget(
         raise Refused(f"{name}: --confirm names {confirm!r}; nothing was changed")
     state = asyncio.run(_forget(name, store, wait, common))
     if output != "text":
-        from rollwright.rollouts.machine_state import forgotten_form
+        from rollwright.rollouts.machine.state import forgotten_form
 
         write_document(forgotten_form(state, store), output)
         return

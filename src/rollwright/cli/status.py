@@ -120,8 +120,8 @@ async def _look(site: Site, name: str, cluster: str) -> list[Overview]:
 
 
 def _print(found: list[Overview], output: Output, *, is_one: bool) -> None:
-    from rollwright.rollouts.describe import describe_status, health_tone
-    from rollwright.rollouts.machine import list_form, status_form
+    from rollwright.rollouts.describe.plans import describe_status, health_tone
+    from rollwright.rollouts.machine.documents import list_form, status_form
 
     if output != "text":
         forms: list[Any] = [status_form(one) for one in found]

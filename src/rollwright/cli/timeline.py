@@ -26,10 +26,10 @@ async def show_timeline(
         NotFound: No run is on record.
     """
     from rollwright.engine.operations import named_spec, remembered
-    from rollwright.rollouts.timeline import last_timelines
-    from rollwright.rollouts.timeline_form import timeline_form
-    from rollwright.rollouts.timeline_svg import draw_svg
-    from rollwright.rollouts.timeline_text import draw_text
+    from rollwright.rollouts.timeline.bars import last_timelines
+    from rollwright.rollouts.timeline.form import timeline_form
+    from rollwright.rollouts.timeline.svg import draw_svg
+    from rollwright.rollouts.timeline.text import draw_text
 
     runs = last_timelines(await remembered(site, named_spec(name, cluster)))
     if not runs:

@@ -16,5 +16,12 @@ In the order of a run:
 ``evidence``    pods and events around what is waited for; ``surroundings`` makes the context
 ``container_logs``  the last words of containers that failed
 ``statuses``    verdicts on many objects at once; ``drift`` what differs from the last rollout
+``steps``       a declared step: its action, then its checks; ``checking`` asks them, ``hooks`` run
+``carrying``    a plan under its lock; ``rollback`` and ``undoing`` go back, ``holding`` stays there
+``saved``       a plan from a file; ``pinned`` writes only what was approved
+``removing``    a whole rollout goes; ``leaving`` and ``moves`` are about objects that leave
+``migrate``     fields taken over; ``simulate``, ``admission``, ``recreate`` what a dry run cannot say
+``applyset``    the set as kubectl knows it, with the fence; ``lock_audit`` who took over from whom
+``keys``        the installation's key; ``limits`` how many at once
 ``together``    requests that end together when one of them fails
 """

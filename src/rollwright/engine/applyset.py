@@ -27,9 +27,16 @@ from rollwright.plugins.contracts import (
     Lock,
     Propagation,
 )
-from rollwright.rollouts.applyset import API_VERSION, TOOL, Extent, Parent, extent_of, read_parent
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.ownership import PARENT_NAMESPACE, parent_ref
+from rollwright.rollouts.ownership.applyset import (
+    API_VERSION,
+    TOOL,
+    Extent,
+    Parent,
+    extent_of,
+    read_parent,
+)
+from rollwright.rollouts.ownership.fields import PARENT_NAMESPACE, parent_ref
 from rollwright.rollouts.plan import Plan, Wave
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState

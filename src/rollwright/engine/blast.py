@@ -23,7 +23,7 @@ from rollwright.rollouts.blast import (
     scopes_of,
 )
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 
 LONGEST_SECONDS = 10.0
 """How long all the reading may take; what is not read by then is unknown (BR-10)."""

@@ -20,19 +20,19 @@ from rollwright.engine.site import Site
 from rollwright.engine.together import together
 from rollwright.errors import ClusterError, InvalidManifests, InvalidSpec, PluginNotFound, Problem
 from rollwright.plugins.contracts import Cluster
-from rollwright.rollouts.actions import (
+from rollwright.rollouts.live import LiveObject, LiveSet
+from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.plan import Forecast, Prediction
+from rollwright.rollouts.spec import RolloutSpec, Use
+from rollwright.rollouts.steps.actions import (
     OPTIONS,
     check_options,
     is_object_action,
     is_same_account,
     prepared,
 )
-from rollwright.rollouts.live import LiveObject, LiveSet
-from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
-from rollwright.rollouts.plan import Forecast, Prediction
-from rollwright.rollouts.spec import RolloutSpec, Use
-from rollwright.rollouts.stepping import first_places, step_of
-from rollwright.rollouts.steps import ALIASES, Course, StepPlace, chart, text_of
+from rollwright.rollouts.steps.course import ALIASES, Course, StepPlace, chart, text_of
+from rollwright.rollouts.steps.stepping import first_places, step_of
 
 
 def find_course(site: Site, spec: RolloutSpec, wanted: ManifestSet) -> Course | None:

@@ -19,11 +19,11 @@ from rollwright.engine.site import Site
 from rollwright.engine.together import together
 from rollwright.errors import ClusterError, RolloutError, Unreachable
 from rollwright.plugins.contracts import ApplyRequest, Cluster, GetRequest, ListRequest
-from rollwright.rollouts.drift import Drift, Suspect, conclude_drift, find_suspects, last_good
+from rollwright.rollouts.drift.find import Drift, Suspect, conclude_drift, find_suspects, last_good
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Body, ManifestSet, ObjectRef
-from rollwright.rollouts.proposals import Proposal
-from rollwright.rollouts.scaling import targets
+from rollwright.rollouts.ownership.proposals import Proposal
+from rollwright.rollouts.ownership.scaling import targets
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import Revision, RolloutState
 

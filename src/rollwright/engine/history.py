@@ -14,11 +14,10 @@ from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import DIRECT, Stages
 from rollwright.engine.walk import carry_out
 from rollwright.errors import NotFound
-from rollwright.rollouts.holding import refuse_held
-from rollwright.rollouts.hook_steps import put_together
+from rollwright.rollouts.hooks.steps import put_together
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Report, conclude
-from rollwright.rollouts.revisions import (
+from rollwright.rollouts.revisions.history import (
     History,
     RevisionDiff,
     compare_sets,
@@ -28,7 +27,8 @@ from rollwright.rollouts.revisions import (
     left_digest,
     previous,
 )
-from rollwright.rollouts.rollback import spec_to_go_back
+from rollwright.rollouts.revisions.holding import refuse_held
+from rollwright.rollouts.revisions.rollback import spec_to_go_back
 from rollwright.rollouts.spec import PrunePolicy, RolloutSpec
 from rollwright.rollouts.state import Revision, RolloutState
 

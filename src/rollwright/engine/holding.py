@@ -16,7 +16,7 @@ from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.errors import NotFound, StateConflict
 from rollwright.rollouts.bookkeeping import same_but_held
-from rollwright.rollouts.holding import put_on_hold, released
+from rollwright.rollouts.revisions.holding import put_on_hold, released
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
 

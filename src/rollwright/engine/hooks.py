@@ -28,13 +28,13 @@ from rollwright.plugins.contracts import (
     Propagation,
 )
 from rollwright.rollouts.hiding import hidden_texts
-from rollwright.rollouts.hook_places import is_hooks
-from rollwright.rollouts.hook_steps import hooks_of_run, is_runnable
-from rollwright.rollouts.hooks import DEFAULT_TIMEOUT, Ending, Hook
-from rollwright.rollouts.left_hooks import LeftHook, is_stale, left_hooks
+from rollwright.rollouts.hooks.hooks import DEFAULT_TIMEOUT, Ending, Hook
+from rollwright.rollouts.hooks.left import LeftHook, is_stale, left_hooks
+from rollwright.rollouts.hooks.places import is_hooks
+from rollwright.rollouts.hooks.steps import hooks_of_run, is_runnable
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.plan import Change, Operation, Prediction, Step, Wave
 from rollwright.rollouts.report import Outcome, StepResult, is_good, must_stop
 

@@ -21,7 +21,7 @@ from rollwright.errors import ClusterError, NotFound, Refused
 from rollwright.plugins.contracts import Cluster, Discovery, ListRequest, Lock, StateStore
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.state import AuditEntry, RolloutState
 from rollwright.rollouts.state_care import (
     Moved,

@@ -21,9 +21,9 @@ from rollwright.plugins.contracts import Cluster, ListRequest
 from rollwright.rollouts.blast import going_of, with_blast
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.plan import Change, Plan
-from rollwright.rollouts.prune import Leaving
+from rollwright.rollouts.pruning.prune import Leaving
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
 

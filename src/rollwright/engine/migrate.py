@@ -16,8 +16,8 @@ from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, GetRequest, PatchRequest
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body
+from rollwright.rollouts.ownership.proposals import Proposal
 from rollwright.rollouts.plan import Change, Forecast, Operation, Prediction
-from rollwright.rollouts.proposals import Proposal
 
 ATTEMPTS = 5
 """How often the patch is made anew because the object changed meanwhile."""

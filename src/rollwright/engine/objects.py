@@ -29,7 +29,7 @@ from rollwright.plugins.contracts import (
 )
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.plan import Change, Operation, Prediction
-from rollwright.rollouts.prune import may_delete
+from rollwright.rollouts.pruning.prune import may_delete
 from rollwright.rollouts.report import ChangeResult, Outcome
 
 

@@ -36,7 +36,7 @@ from rollwright.rollouts.health.table import has_behavior
 from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.status import ObjectStatus

@@ -28,12 +28,12 @@ from rollwright.engine.statuses import judge_all
 from rollwright.engine.walk import carry_out, prepare, walk
 from rollwright.errors import NotFound
 from rollwright.plugins.contracts import LockRecord
-from rollwright.rollouts.drift import Drift
+from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.health import HealthOptions
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.removal import WITHOUT_PROTECTION
+from rollwright.rollouts.pruning.removal import WITHOUT_PROTECTION
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.spec import RolloutSpec, Target, Use
 from rollwright.rollouts.state import RolloutState

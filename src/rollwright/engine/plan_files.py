@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from rollwright.errors import NotFound, Refused
-from rollwright.rollouts.saved_plan import LIMIT_BYTES, SavedPlan, decode, encode
+from rollwright.rollouts.saved.saved_plan import LIMIT_BYTES, SavedPlan, decode, encode
 
 MODE = 0o644
 """Whoever approves a plan may read it; it holds no value of a Secret."""

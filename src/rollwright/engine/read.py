@@ -22,7 +22,7 @@ from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, Discovery, GetRequest, ListRequest
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.salting import has_secrets
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 

@@ -26,11 +26,13 @@ from rollwright.engine.together import together
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import Cluster, Lock, PatchRequest, StateStore
 from rollwright.rollouts.blast import going_of, with_blast
-from rollwright.rollouts.hook_steps import with_delete_hooks
-from rollwright.rollouts.left_hooks import with_stale
+from rollwright.rollouts.hooks.left import with_stale
+from rollwright.rollouts.hooks.steps import with_delete_hooks
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
-from rollwright.rollouts.marks import (
+from rollwright.rollouts.ownership.fields import PART_OF, ROLLOUT_LABEL
+from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.pruning.marks import (
     describe_removal,
     instant,
     make_removal_mark,
@@ -40,9 +42,7 @@ from rollwright.rollouts.marks import (
     releasing,
     unmarking,
 )
-from rollwright.rollouts.ownership import PART_OF, ROLLOUT_LABEL
-from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.removal import make_removal
 from rollwright.rollouts.spec import DeletionPolicy, DeletionRule, RolloutSpec
 from rollwright.rollouts.state import AuditEntry, Removal, RolloutState
 from rollwright.rollouts.trigger import Trigger

@@ -24,7 +24,7 @@ from rollwright.rollouts.encoding import encoded
 from rollwright.rollouts.health import parse_duration
 from rollwright.rollouts.health.annotations import TIMEOUT, WAIT_FOR, parse_wait_for
 from rollwright.rollouts.manifest import Manifest, ManifestSet, join
-from rollwright.rollouts.ownership import own
+from rollwright.rollouts.ownership.fields import own
 from rollwright.rollouts.salting import has_secrets, salted
 from rollwright.rollouts.scope import is_namespaced, place, scopes_of_crds
 from rollwright.rollouts.spec import RolloutSpec

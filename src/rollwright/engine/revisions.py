@@ -12,13 +12,13 @@ from rollwright.engine.progress import Note
 from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.errors import InvalidDocument, InvalidSpec, NotFound, RolloutError, Unreachable
-from rollwright.rollouts.hook_steps import set_apart
+from rollwright.rollouts.hooks.steps import set_apart
 from rollwright.rollouts.manifest import Manifest, ManifestSet
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Outcome, Report
-from rollwright.rollouts.revisions import find_revision, last_success
+from rollwright.rollouts.revisions.history import find_revision, last_success
+from rollwright.rollouts.revisions.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from rollwright.rollouts.salting import salted
-from rollwright.rollouts.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from rollwright.rollouts.spec import RolloutSpec, dump, parse
 from rollwright.rollouts.state import Revision, RolloutState
 

@@ -26,8 +26,8 @@ from rollwright.rollouts.manifest import Manifest
 from rollwright.rollouts.plan import Plan, Rollback
 from rollwright.rollouts.planning import candidates
 from rollwright.rollouts.report import Outcome, Report, conclude
-from rollwright.rollouts.revisions import find_revision
-from rollwright.rollouts.rollback import (
+from rollwright.rollouts.revisions.history import find_revision
+from rollwright.rollouts.revisions.rollback import (
     course_back,
     make_rollback,
     must_go_back_first,
@@ -37,7 +37,7 @@ from rollwright.rollouts.rollback import (
 )
 from rollwright.rollouts.spec import OnFailure, RolloutSpec
 from rollwright.rollouts.state import Journal, Revision, RolloutState
-from rollwright.rollouts.stepping import left_to_steps
+from rollwright.rollouts.steps.stepping import left_to_steps
 from rollwright.rollouts.trigger import Trigger
 
 KIND = "rollback"

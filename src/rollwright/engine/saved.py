@@ -27,22 +27,28 @@ from rollwright.engine.stages import DIRECT, Stages
 from rollwright.engine.statuses import with_contexts
 from rollwright.engine.walk import Prepared, carry_out, prepare
 from rollwright.errors import Refused
-from rollwright.rollouts.basis import basis_of
 from rollwright.rollouts.blast import with_blast
-from rollwright.rollouts.holding import GUARDS, refuse_held, with_hold
 from rollwright.rollouts.identity import identify
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, digest_of
 from rollwright.rollouts.plan import Change, Plan
 from rollwright.rollouts.report import Report, conclude
+from rollwright.rollouts.revisions.holding import GUARDS, refuse_held, with_hold
 from rollwright.rollouts.salting import has_secrets
-from rollwright.rollouts.saved_plan import SavedPlan, is_shown, map_changes, save, with_objects
+from rollwright.rollouts.saved.basis import basis_of
+from rollwright.rollouts.saved.objects import whole
+from rollwright.rollouts.saved.saved_plan import (
+    SavedPlan,
+    is_shown,
+    map_changes,
+    save,
+    with_objects,
+)
+from rollwright.rollouts.saved.verification import Moved, Now, verify
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
-from rollwright.rollouts.steps import declared
+from rollwright.rollouts.steps.course import declared
 from rollwright.rollouts.trigger import Trigger
-from rollwright.rollouts.verification import Moved, Now, verify
-from rollwright.rollouts.verified_objects import whole
 
 REASONS_SHOWN = 20
 """Reasons of a refusal that its message lists."""

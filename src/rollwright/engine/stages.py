@@ -37,12 +37,12 @@ from rollwright.engine.statuses import with_contexts
 from rollwright.engine.steps import execute_steps, is_grouped
 from rollwright.errors import GuardRefused, Refused, RolloutError
 from rollwright.plugins.contracts import Checkout, Cluster, FetchRequest, Lock
-from rollwright.rollouts.applyset import check_members
 from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
-from rollwright.rollouts.holding import refuse_held
-from rollwright.rollouts.hook_steps import set_apart
+from rollwright.rollouts.hooks.steps import set_apart
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
+from rollwright.rollouts.ownership.applyset import check_members
+from rollwright.rollouts.ownership.proposals import Proposal
 from rollwright.rollouts.plan import Forecast, Guard, Plan, Wave
 from rollwright.rollouts.premises import (
     check_not_emptied,
@@ -50,14 +50,14 @@ from rollwright.rollouts.premises import (
     check_supported,
     find_moved,
 )
-from rollwright.rollouts.proposals import Proposal
-from rollwright.rollouts.prune import ALLOW_PRUNE
+from rollwright.rollouts.pruning.prune import ALLOW_PRUNE
 from rollwright.rollouts.report import Report, StepResult
+from rollwright.rollouts.revisions.holding import refuse_held
 from rollwright.rollouts.salting import resalted
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import Journal, RolloutState
-from rollwright.rollouts.stepping import going_on
-from rollwright.rollouts.steps import Course
+from rollwright.rollouts.steps.course import Course
+from rollwright.rollouts.steps.stepping import going_on
 from rollwright.rollouts.trigger import Trigger
 
 VERIFIED_AFTER = timedelta(seconds=2)

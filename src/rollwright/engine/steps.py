@@ -37,7 +37,7 @@ from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Change, Operation, Step, Wave, Way
 from rollwright.rollouts.premises import is_crd
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, is_good, step_outcome
-from rollwright.rollouts.stepping import is_noted, is_plugins
+from rollwright.rollouts.steps.stepping import is_noted, is_plugins
 
 _GOOD = Outcome.SUCCEEDED
 _GRACE = timedelta(seconds=5)

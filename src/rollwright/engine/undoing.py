@@ -18,11 +18,11 @@ from rollwright.engine.run import Run
 from rollwright.engine.steps import execute_step
 from rollwright.errors import LockLost, RolloutError
 from rollwright.plugins.contracts import GetRequest
-from rollwright.rollouts.late import decide_late
 from rollwright.rollouts.plan import Change, Step, Wave
 from rollwright.rollouts.report import Outcome, StepResult, is_good
 from rollwright.rollouts.spec import OnFailure
-from rollwright.rollouts.stepping import is_plugins
+from rollwright.rollouts.steps.late import decide_late
+from rollwright.rollouts.steps.stepping import is_plugins
 
 _BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 

@@ -17,17 +17,17 @@ from rollwright.engine.permissions import telling_rights
 from rollwright.engine.rollback import after_failure, after_interruption, follows, interrupted
 from rollwright.engine.site import Site
 from rollwright.engine.stages import DIRECT, Stages, foretell
-from rollwright.rollouts.holding import refuse_held, with_hold
-from rollwright.rollouts.left_hooks import with_stale
+from rollwright.rollouts.hooks.left import with_stale
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.planning import candidates, make_plan
 from rollwright.rollouts.report import Report, conclude
+from rollwright.rollouts.revisions.holding import refuse_held, with_hold
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
-from rollwright.rollouts.stepping import left_to_steps
-from rollwright.rollouts.steps import declared
+from rollwright.rollouts.steps.course import declared
+from rollwright.rollouts.steps.stepping import left_to_steps
 from rollwright.rollouts.trigger import Trigger
 
 

@@ -13,16 +13,16 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from rollwright.rollouts.holding import hold_after
-from rollwright.rollouts.keeping import noted
-from rollwright.rollouts.left_hooks import with_left, without_gone
+from rollwright.rollouts.hooks.left import with_left, without_gone
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Change, Operation, Plan, Step, Way
+from rollwright.rollouts.pruning.keeping import noted
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
-from rollwright.rollouts.revisions import retained
+from rollwright.rollouts.revisions.history import retained
+from rollwright.rollouts.revisions.holding import hold_after
 from rollwright.rollouts.state import InventoryEntry, Journal, Revision, RolloutState, widen
-from rollwright.rollouts.step_memory import remembered_steps
-from rollwright.rollouts.timeline import timeline_of, with_timeline
+from rollwright.rollouts.steps.memory import remembered_steps
+from rollwright.rollouts.timeline.bars import timeline_of, with_timeline
 
 _RENEWING = frozenset({Operation.CREATE, Operation.ADOPT, Operation.REPLACE})
 _NEVER_SENT = frozenset({Outcome.NOT_STARTED, Outcome.SKIPPED})

@@ -52,7 +52,7 @@ class FieldChange:
         path: As in kubectl: ``spec.template.spec.containers[web].image``.
         old: Value before; ``ABSENT`` when there was none.
         new: Value after; ``ABSENT`` when it goes.
-        by: Who makes the change, ``ours``, ``server`` or ``migration``; empty where that is not
+        by: Who makes the change, ``ours``, ``server`` or ``ownership.migration``; empty where that is not
             known.
     """
 

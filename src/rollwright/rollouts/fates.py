@@ -14,24 +14,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rollwright.rollouts.conflicts import adjusted, foresee
 from rollwright.rollouts.diff import FieldChange, comparable, compare
 from rollwright.rollouts.field_reasons import MIGRATION, with_reasons
-from rollwright.rollouts.fieldsets import shown
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, Manifest, digest_of_body, is_secret
-from rollwright.rollouts.modes import UNSENT, Mode
-from rollwright.rollouts.ownership import (
+from rollwright.rollouts.ownership.conflicts import adjusted, foresee
+from rollwright.rollouts.ownership.fields import (
     ROLLOUT_LABEL,
     other_managers,
     owned_fields,
     values_digest,
 )
+from rollwright.rollouts.ownership.fieldsets import shown
+from rollwright.rollouts.ownership.modes import UNSENT, Mode
+from rollwright.rollouts.ownership.proposals import Proposal, as_is, as_kept, taken_over_entries
+from rollwright.rollouts.ownership.takeover import source_of
 from rollwright.rollouts.plan import Change, Forecast, Operation, Prediction
-from rollwright.rollouts.proposals import Proposal, as_is, as_kept, taken_over_entries
 from rollwright.rollouts.state import InventoryEntry
 from rollwright.rollouts.status import ObjectStatus, Status
-from rollwright.rollouts.takeover import source_of
 
 
 def is_unchanged(

@@ -1,7 +1,7 @@
 """What makes two plans the same: the digest that an approval names (PL-10, PL-11).
 
 Before: ``planning`` decided everything.
-After: ``Plan.id`` has the digest; ``saved_plan`` and approvals compare it.
+After: ``Plan.id`` has the digest; ``saved.saved_plan`` and approvals compare it.
 
 It covers what will be done and what it is done to. What moves while nothing is decided anew, a
 resourceVersion, a status, the state's version, the words of a reason, is no part of it.

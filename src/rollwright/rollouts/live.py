@@ -16,7 +16,7 @@ import orjson
 
 from rollwright.rollouts.diff import comparable
 from rollwright.rollouts.manifest import Body, ObjectRef, digest_of_body, ref_of
-from rollwright.rollouts.ownership import owned_fields, values_digest
+from rollwright.rollouts.ownership.fields import owned_fields, values_digest
 
 
 @dataclass(frozen=True, kw_only=True)

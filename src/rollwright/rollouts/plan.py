@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rollwright.rollouts.diff import Conflict, FieldChange
-from rollwright.rollouts.effects import Effect
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef
-from rollwright.rollouts.migration import Migration
-from rollwright.rollouts.ownership import MANAGER
+from rollwright.rollouts.ownership.fields import MANAGER
+from rollwright.rollouts.ownership.migration import Migration
+from rollwright.rollouts.pruning.effects import Effect
 from rollwright.rollouts.status import ObjectStatus
 
 

@@ -12,14 +12,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rollwright.rollouts import health
-from rollwright.rollouts.actions import Facts
 from rollwright.rollouts.crd_safety import guard_definitions
 from rollwright.rollouts.fates import decide, is_unchanged
 from rollwright.rollouts.guards import guard_changes, why_not_recreated
 from rollwright.rollouts.health.table import has_behavior
-from rollwright.rollouts.hook_steps import with_hooks
+from rollwright.rollouts.hooks.steps import with_hooks
 from rollwright.rollouts.identity import identify
-from rollwright.rollouts.keeping import propagation_of, unreadable_propagation
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import (
     Body,
@@ -29,9 +27,11 @@ from rollwright.rollouts.manifest import (
     Origin,
     ref_of,
 )
-from rollwright.rollouts.marks import notes_on_deletion
 from rollwright.rollouts.order import Ordering, Placed, order_deletes, order_upserts
 from rollwright.rollouts.order.bodies import spec_of
+from rollwright.rollouts.ownership.proposals import Proposal, propose
+from rollwright.rollouts.ownership.scaling import Scaled, is_scaled, targets
+from rollwright.rollouts.ownership.takeover import guard_adoptions, notes_on_takeover
 from rollwright.rollouts.plan import (
     Change,
     Forecast,
@@ -42,19 +42,19 @@ from rollwright.rollouts.plan import (
     Wave,
 )
 from rollwright.rollouts.premises import check_not_emptied, is_crd, simulated
-from rollwright.rollouts.proposals import Proposal, propose
-from rollwright.rollouts.prune import NOTHING_ELSE, Leaving, Stale, guard_prune, sort_stale
+from rollwright.rollouts.pruning.keeping import propagation_of, unreadable_propagation
+from rollwright.rollouts.pruning.marks import notes_on_deletion
+from rollwright.rollouts.pruning.prune import NOTHING_ELSE, Leaving, Stale, guard_prune, sort_stale
 from rollwright.rollouts.recreation import notes_on_recreation
-from rollwright.rollouts.revisions import SUCCEEDED
-from rollwright.rollouts.scaling import Scaled, is_scaled, targets
+from rollwright.rollouts.revisions.history import SUCCEEDED
 from rollwright.rollouts.selection import is_any_selected
 from rollwright.rollouts.simulation import simulate
 from rollwright.rollouts.spec import ApplyPolicy, Propagation, PrunePolicy, RolloutSpec
 from rollwright.rollouts.state import InventoryEntry, RolloutState
-from rollwright.rollouts.step_guards import guard_deletes
-from rollwright.rollouts.stepping import Walk, is_patched, resumed, walk_course
-from rollwright.rollouts.steps import Course, StepPlace, chart
-from rollwright.rollouts.takeover import guard_adoptions, notes_on_takeover
+from rollwright.rollouts.steps.actions import Facts
+from rollwright.rollouts.steps.course import Course, StepPlace, chart
+from rollwright.rollouts.steps.guards import guard_deletes
+from rollwright.rollouts.steps.stepping import Walk, is_patched, resumed, walk_course
 
 _AS_BY_DEFAULT = ApplyPolicy()
 _IGNORING = (

@@ -16,12 +16,12 @@ from rollwright.errors import GuardRefused, InvalidManifests, InvalidSpec, Probl
 from rollwright.rollouts.fates import owner_of
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, ObjectRef
-from rollwright.rollouts.modes import annotation_mistakes, leaves_alone
 from rollwright.rollouts.order.bodies import defined_kind, mapping, sequence, spec_of
+from rollwright.rollouts.ownership.modes import annotation_mistakes, leaves_alone
 from rollwright.rollouts.plan import Change, Operation, Plan, Way
 from rollwright.rollouts.spec import GroupsFile, RolloutSpec
 from rollwright.rollouts.state import RolloutState
-from rollwright.rollouts.untouched import left_alone
+from rollwright.rollouts.steps.untouched import left_alone
 
 
 def check_supported(spec: RolloutSpec) -> None:

@@ -181,7 +181,7 @@ class Removal:
 class AuditEntry:
     """Something that somebody did beside the runs: a lock taken over, a hold, a release.
 
-    ``kind`` is ``takeover``, ``break``, ``hold``, ``release``, ``mark``, ``cancel``, ``move`` or
+    ``kind`` is ``ownership.takeover``, ``break``, ``hold``, ``release``, ``mark``, ``cancel``, ``move`` or
     ``forget``.
     """
 

@@ -1,7 +1,7 @@
 """Looking after what is remembered: does the inventory tell the truth, what did a move do.
 
 Before: a state was loaded, the cluster was read.
-After: ``machine_state`` and ``rollwright state`` print the findings.
+After: ``machine.state`` and ``rollwright state`` print the findings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 
 MISSING, FOREIGN, CLAIMED = "missing", "foreign", "claimed"

@@ -16,7 +16,7 @@ from datetime import timedelta
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.logging import get_run_logger
 
-from rollwright.rollouts.describe import describe_report, short, summary, text
+from rollwright.rollouts.describe.plans import describe_report, short, summary, text
 from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from rollwright.engine.run import Run
 from rollwright.plugins.contracts import Checkout
-from rollwright.rollouts.describe import short
+from rollwright.rollouts.describe.plans import short
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.plan import Forecast, Operation

@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.engine.stages import DIRECT, Stages
-from rollwright.rollouts.describe import summary
+from rollwright.rollouts.describe.plans import summary
 from rollwright.rollouts.plan import Plan, Wave
 from rollwright.rollouts.report import Report, StepResult
 from rollwright.tasks import endings

@@ -15,7 +15,7 @@ from benchmarks.servers import difference, parse_calls
 from benchmarks.tables import brief_table
 
 from rollwright.locks.memory import MemoryLocks
-from rollwright.rollouts.snapshot import decode_snapshot
+from rollwright.rollouts.revisions.snapshot import decode_snapshot
 from rollwright.stores.format import encode
 from rollwright.stores.memory import MemoryStore
 from rollwright.testing.fake import FakeCluster

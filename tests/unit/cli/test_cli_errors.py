@@ -98,7 +98,7 @@ def test_what_nobody_foresaw_says_how_to_see_more(run, monkeypatch):
     def broken(*_args):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("rollwright.rollouts.machine_forms.machine_schema", broken)
+    monkeypatch.setattr("rollwright.rollouts.machine.forms.machine_schema", broken)
     done = run("schema", "Plan")
 
     assert (done.code, "unexpected ZeroDivisionError" in done.err, "--debug" in done.err) == (

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from rollwright.cli.output import document_text, wants_color, write_lines, write_table
-from rollwright.rollouts.describe import Line, Tone
+from rollwright.rollouts.describe.plans import Line, Tone
 
 
 class Terminal(io.StringIO):

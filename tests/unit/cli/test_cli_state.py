@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 
 from rollwright.rollouts.live import LiveSet
-from rollwright.rollouts.machine_state import (
+from rollwright.rollouts.machine.state import (
     check_form,
     forgotten_form,
     move_form,

@@ -10,8 +10,8 @@ from rollwright.engine import operations
 from rollwright.engine.applyset import parent_namespace
 from rollwright.engine.progress import Note
 from rollwright.errors import ClusterError, LockLost, Refused
-from rollwright.rollouts.applyset import FENCE, GROUP_KINDS
-from rollwright.rollouts.ownership import parent_ref
+from rollwright.rollouts.ownership.applyset import FENCE, GROUP_KINDS
+from rollwright.rollouts.ownership.fields import parent_ref
 from rollwright.rollouts.report import Outcome
 
 PARENT = parent_ref("shop")

@@ -12,7 +12,7 @@ from rollwright.engine.lock_audit import takeover_of
 from rollwright.engine.progress import Note
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import LockOwner, LockRecord
-from rollwright.rollouts.describe import describe_status, text
+from rollwright.rollouts.describe.plans import describe_status, text
 
 AT = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 FORMER = LockRecord(

@@ -5,7 +5,7 @@ import pytest
 from rollwright.engine.read import SINGLE_GETS, read_live
 from rollwright.errors import ClusterError, Unreachable
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
-from rollwright.rollouts.ownership import own
+from rollwright.rollouts.ownership.fields import own
 from rollwright.testing.fake import FakeCluster
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from rollwright import library
 from rollwright.errors import InvalidManifests
-from rollwright.rollouts.ownership import parent_ref, set_id
+from rollwright.rollouts.ownership.fields import parent_ref, set_id
 
 
 async def test_objects_are_placed_and_labelled(world, make):

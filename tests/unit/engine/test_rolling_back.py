@@ -13,8 +13,8 @@ from rollwright.engine.progress import Note
 from rollwright.engine.revisions import load_record, load_revision
 from rollwright.engine.stages import DIRECT
 from rollwright.errors import ClusterError, GuardRefused, NotFound, Refused, StateConflict
-from rollwright.rollouts import snapshot
 from rollwright.rollouts.report import Outcome
+from rollwright.rollouts.revisions import snapshot
 
 REFUSED = ClusterError("no", status=403)
 

@@ -18,11 +18,11 @@ from rollwright.engine.stages import DIRECT
 from rollwright.errors import ClusterError, GuardRefused, InvalidDocument, Refused
 from rollwright.plugins.contracts import ApplyRequest, DeleteRequest
 from rollwright.rollouts.blast import with_blast
-from rollwright.rollouts.effects import Effect
-from rollwright.rollouts.plain_values import from_plain
 from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.pruning.effects import Effect
 from rollwright.rollouts.report import Outcome
-from rollwright.rollouts.saved_plan import REBUILT, decode, encode
+from rollwright.rollouts.saved.plain_values import from_plain
+from rollwright.rollouts.saved.saved_plan import REBUILT, decode, encode
 
 
 async def save(world):

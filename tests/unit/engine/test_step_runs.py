@@ -9,9 +9,9 @@ import pytest
 from rollwright import library
 from rollwright.engine.saved import roll_out_saved, save_plan
 from rollwright.errors import ClusterError, InvalidSpec
-from rollwright.rollouts.describe import describe_plan, describe_report, text
+from rollwright.rollouts.describe.plans import describe_plan, describe_report, text
 from rollwright.rollouts.report import Outcome
-from rollwright.rollouts.saved_plan import decode, encode
+from rollwright.rollouts.saved.saved_plan import decode, encode
 
 PLUGINS = """
 from __future__ import annotations

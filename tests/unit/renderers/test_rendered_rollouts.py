@@ -10,7 +10,7 @@ from rollwright.errors import InvalidManifests
 from rollwright.plugins.contracts import Checkout, RenderRequest
 from rollwright.renderers.objects import Collector
 from rollwright.renderers.plain import Plain
-from rollwright.rollouts.hooks import prepare_hooks, split_hooks
+from rollwright.rollouts.hooks.hooks import prepare_hooks, split_hooks
 from rollwright.rollouts.manifest import ManifestSet, Origin, join
 
 OLDER = {

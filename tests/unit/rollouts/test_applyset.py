@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from rollwright.errors import InvalidManifests, Refused
-from rollwright.rollouts.applyset import (
+from rollwright.rollouts.live import live_object
+from rollwright.rollouts.manifest import ObjectRef
+from rollwright.rollouts.ownership.applyset import (
     Extent,
     Parent,
     check_members,
@@ -16,9 +18,7 @@ from rollwright.rollouts.applyset import (
     other_set,
     read_parent,
 )
-from rollwright.rollouts.live import live_object
-from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.ownership import PART_OF, own, parent_ref, set_id
+from rollwright.rollouts.ownership.fields import PART_OF, own, parent_ref, set_id
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

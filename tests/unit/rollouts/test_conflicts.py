@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from rollwright.errors import Cause
-from rollwright.rollouts.conflicts import (
+from rollwright.rollouts.live import live_object
+from rollwright.rollouts.manifest import Manifest, Origin, ref_of
+from rollwright.rollouts.ownership.conflicts import (
     ConflictPolicy,
     adjusted,
     annotation_problems,
@@ -16,8 +18,6 @@ from rollwright.rollouts.conflicts import (
     meet,
     policy_for,
 )
-from rollwright.rollouts.live import live_object
-from rollwright.rollouts.manifest import Manifest, Origin, ref_of
 from rollwright.rollouts.spec.ownership import ConflictRule
 
 

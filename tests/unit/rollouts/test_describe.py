@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollwright.rollouts.describe import (
+from rollwright.rollouts.describe.plans import (
     Tone,
     describe_plan,
     describe_report,

@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from rollwright.rollouts.describe import text
-from rollwright.rollouts.describe_drift import describe_drift
+from rollwright.rollouts.describe.drift import describe_drift
+from rollwright.rollouts.describe.plans import text
 from rollwright.rollouts.diff import ABSENT
-from rollwright.rollouts.drift import (
+from rollwright.rollouts.drift.fields import find_fields, quantity, settled
+from rollwright.rollouts.drift.find import (
     Drift,
     DriftKind,
     conclude_drift,
     find_suspects,
     last_good,
 )
-from rollwright.rollouts.drift_fields import find_fields, quantity, settled
-from rollwright.rollouts.holders import creator
+from rollwright.rollouts.drift.holders import creator
 from rollwright.rollouts.live import live_object
-from rollwright.rollouts.machine_drift import drift_form
+from rollwright.rollouts.machine.drift import drift_form
 from rollwright.rollouts.spec import ApplyPolicy
 
 WORLD = runpy.run_path(str(Path(__file__).parents[2] / "world.py"))

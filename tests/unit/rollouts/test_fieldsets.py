@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rollwright.rollouts.diff import ABSENT
-from rollwright.rollouts.fieldsets import (
+from rollwright.rollouts.ownership.fieldsets import (
     find_path,
     leaves,
     members,

@@ -10,7 +10,7 @@ import pytest
 
 from rollwright.rollouts.manifest import ref_of
 from rollwright.rollouts.planning import candidates, make_plan
-from rollwright.rollouts.prune import Leaving
+from rollwright.rollouts.pruning.prune import Leaving
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 CLAIM = w.a_body("PersistentVolumeClaim", "data", spec={"size": 1})

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.errors import Refused
-from rollwright.rollouts.holding import (
+from rollwright.rollouts.plan import Rollback
+from rollwright.rollouts.revisions.holding import (
     hold_after,
     put_on_hold,
     refuse_held,
@@ -18,7 +19,6 @@ from rollwright.rollouts.holding import (
     released,
     with_hold,
 )
-from rollwright.rollouts.plan import Rollback
 from rollwright.rollouts.state import Hold, RolloutState
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from rollwright.errors import InvalidManifests
-from rollwright.rollouts.describe import describe_plan
-from rollwright.rollouts.hook_steps import (
+from rollwright.rollouts.describe.plans import describe_plan
+from rollwright.rollouts.hooks.left import is_stale, left_hooks, with_left, without_gone
+from rollwright.rollouts.hooks.steps import (
     again,
     hooks_of_run,
     set_apart,
     with_delete_hooks,
     with_rollback_hooks,
 )
-from rollwright.rollouts.left_hooks import is_stale, left_hooks, with_left, without_gone
-from rollwright.rollouts.machine import plan_form
+from rollwright.rollouts.machine.documents import plan_form
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.planning import make_plan
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.removal import make_removal
 from rollwright.rollouts.report import Outcome, StepResult, conclude
-from rollwright.rollouts.saved_plan import bare
+from rollwright.rollouts.saved.saved_plan import bare
 from rollwright.rollouts.state import DoneStep, Journal
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rollwright.errors import InvalidManifests
-from rollwright.rollouts.hooks import (
+from rollwright.rollouts.hooks.hooks import (
     DeletePolicy,
     Ending,
     Moment,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.rollouts.ignore import leave, names_of, owners_of, place_of
 from rollwright.rollouts.live import live_object
+from rollwright.rollouts.ownership.ignore import leave, names_of, owners_of, place_of
 
 WEB = 'k:{"name":"web"}'
 

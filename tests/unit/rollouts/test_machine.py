@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange, compare
-from rollwright.rollouts.drift import Drift, DriftKind, ObjectDrift
-from rollwright.rollouts.drift_fields import FieldDrift
-from rollwright.rollouts.holders import Holder
-from rollwright.rollouts.machine import (
+from rollwright.rollouts.drift.fields import FieldDrift
+from rollwright.rollouts.drift.find import Drift, DriftKind, ObjectDrift
+from rollwright.rollouts.drift.holders import Holder
+from rollwright.rollouts.machine.documents import (
     instant,
     list_form,
     objects_form,
@@ -23,11 +23,10 @@ from rollwright.rollouts.machine import (
     report_form,
     status_form,
 )
-from rollwright.rollouts.machine_drift import drift_form
-from rollwright.rollouts.machine_forms import FORMS, machine_schema
-from rollwright.rollouts.machine_history import diff_form, history_form
+from rollwright.rollouts.machine.drift import drift_form
+from rollwright.rollouts.machine.forms import FORMS, machine_schema
+from rollwright.rollouts.machine.history import diff_form, history_form
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, Origin, ref_of
-from rollwright.rollouts.marks import make_removal_mark
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import (
     Change,
@@ -41,8 +40,14 @@ from rollwright.rollouts.plan import (
     Step,
     Wave,
 )
+from rollwright.rollouts.pruning.marks import make_removal_mark
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult, conclude
-from rollwright.rollouts.revisions import History, ObjectDifference, RevisionDiff, history_of
+from rollwright.rollouts.revisions.history import (
+    History,
+    ObjectDifference,
+    RevisionDiff,
+    history_of,
+)
 from rollwright.rollouts.state import (
     AuditEntry,
     Hold,

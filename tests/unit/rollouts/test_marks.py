@@ -12,7 +12,7 @@ from jsonpatch import JsonPatch
 
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.marks import (
+from rollwright.rollouts.pruning.marks import (
     PENDING,
     make_removal_mark,
     mark_text,
@@ -21,7 +21,7 @@ from rollwright.rollouts.marks import (
     releasing,
     unmarking,
 )
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.removal import make_removal
 from rollwright.rollouts.state import RolloutState
 from rollwright.stores.format import decode, encode
 

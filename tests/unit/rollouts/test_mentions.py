@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rollwright.rollouts.mentions import bound_by, selects, sends_to, used_by_pods
+from rollwright.rollouts.pruning.mentions import bound_by, selects, sends_to, used_by_pods
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 

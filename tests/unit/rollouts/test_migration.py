@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollwright.rollouts.live import live_object
-from rollwright.rollouts.migration import Migration, dropped_fields, is_person
+from rollwright.rollouts.ownership.migration import Migration, dropped_fields, is_person
 
 LAST = "kubectl.kubernetes.io/last-applied-configuration"
 

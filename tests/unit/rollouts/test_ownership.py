@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from rollwright.rollouts.live import live_object
-from rollwright.rollouts.ownership import other_managers, owned_fields, values_digest
+from rollwright.rollouts.ownership.fields import other_managers, owned_fields, values_digest
 
 PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
 FIELDS: dict[str, Any] = {

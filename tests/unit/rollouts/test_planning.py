@@ -11,7 +11,7 @@ import pytest
 from rollwright.errors import GuardRefused
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef, ref_of
-from rollwright.rollouts.ownership import own, parent_ref, set_id
+from rollwright.rollouts.ownership.fields import own, parent_ref, set_id
 from rollwright.rollouts.plan import Operation, Prediction
 from rollwright.rollouts.planning import body_for_verdict, make_plan
 

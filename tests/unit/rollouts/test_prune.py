@@ -10,7 +10,7 @@ import pytest
 
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.prune import (
+from rollwright.rollouts.pruning.prune import (
     Leaving,
     guard_prune,
     keeping_annotation,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from rollwright.rollouts.manifest import ref_of
 from rollwright.rollouts.plan import Operation
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.removal import make_removal
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 

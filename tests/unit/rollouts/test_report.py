@@ -11,7 +11,7 @@ import pytest
 
 from rollwright.rollouts.manifest import ref_of
 from rollwright.rollouts.plan import Operation
-from rollwright.rollouts.removal import make_removal
+from rollwright.rollouts.pruning.removal import make_removal
 from rollwright.rollouts.report import (
     ChangeResult,
     Outcome,

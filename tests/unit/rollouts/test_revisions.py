@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.errors import NotFound
-from rollwright.rollouts.describe import text
-from rollwright.rollouts.describe_history import describe_diff, history_notes, history_rows
-from rollwright.rollouts.revisions import (
+from rollwright.rollouts.describe.history import describe_diff, history_notes, history_rows
+from rollwright.rollouts.describe.plans import text
+from rollwright.rollouts.revisions.history import (
     RevisionDiff,
     compare_sets,
     find_revision,

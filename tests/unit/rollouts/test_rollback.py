@@ -12,7 +12,7 @@ import pytest
 from rollwright.errors import Refused
 from rollwright.rollouts.plan import Rollback
 from rollwright.rollouts.planning import candidates
-from rollwright.rollouts.rollback import (
+from rollwright.rollouts.revisions.rollback import (
     make_rollback,
     must_go_back_first,
     set_to_bring_back,

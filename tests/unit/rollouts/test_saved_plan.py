@@ -13,13 +13,11 @@ import jsonschema_rs
 import pytest
 
 from rollwright.errors import InvalidDocument, Refused
-from rollwright.rollouts.basis import Basis, basis_of
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
 from rollwright.rollouts.identity import identify
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef, digest_of
-from rollwright.rollouts.migration import Migration
-from rollwright.rollouts.plain_values import from_plain, to_plain
+from rollwright.rollouts.ownership.migration import Migration
 from rollwright.rollouts.plan import (
     Change,
     Edge,
@@ -33,7 +31,10 @@ from rollwright.rollouts.plan import (
     Step,
     Way,
 )
-from rollwright.rollouts.saved_plan import (
+from rollwright.rollouts.saved.basis import Basis, basis_of
+from rollwright.rollouts.saved.form import saved_plan_schema
+from rollwright.rollouts.saved.plain_values import from_plain, to_plain
+from rollwright.rollouts.saved.saved_plan import (
     REBUILT,
     SavedPlan,
     bare,
@@ -43,8 +44,7 @@ from rollwright.rollouts.saved_plan import (
     map_changes,
     save,
 )
-from rollwright.rollouts.saved_plan_form import saved_plan_schema
-from rollwright.rollouts.sent_bodies import SentFact, sent_fact, with_edits
+from rollwright.rollouts.saved.sent_bodies import SentFact, sent_fact, with_edits
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 A = ObjectRef("", "ConfigMap", "shop", "a")

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from rollwright.plugins.contracts import ApplyRequest, PatchRequest
-from rollwright.rollouts.describe import describe_plan
+from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.diff import compare, mask
 from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.live import live_object

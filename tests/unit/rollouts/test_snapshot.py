@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.errors import InvalidDocument
-from rollwright.rollouts import snapshot
 from rollwright.rollouts.planning import make_plan
-from rollwright.rollouts.snapshot import decode_snapshot, encode_snapshot
+from rollwright.rollouts.revisions import snapshot
+from rollwright.rollouts.revisions.snapshot import decode_snapshot, encode_snapshot
 from rollwright.rollouts.spec import dump, parse
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

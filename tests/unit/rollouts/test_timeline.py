@@ -15,7 +15,7 @@ from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Operation, Plan, Rollback, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.state import Revision, RolloutState
-from rollwright.rollouts.timeline import (
+from rollwright.rollouts.timeline.bars import (
     KEPT_BARS,
     KEPT_RUNS,
     BarKind,
@@ -24,9 +24,9 @@ from rollwright.rollouts.timeline import (
     timeline_of,
     with_timeline,
 )
-from rollwright.rollouts.timeline_form import timeline_form, timeline_schema
-from rollwright.rollouts.timeline_svg import draw_svg
-from rollwright.rollouts.timeline_text import draw_text
+from rollwright.rollouts.timeline.form import timeline_form, timeline_schema
+from rollwright.rollouts.timeline.svg import draw_svg
+from rollwright.rollouts.timeline.text import draw_text
 from rollwright.rollouts.trigger import Trigger
 
 AT = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)

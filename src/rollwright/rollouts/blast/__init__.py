@@ -34,11 +34,11 @@ from rollwright.rollouts.blast.users import (
     user_scopes,
     users,
 )
-from rollwright.rollouts.effects import Effect
-from rollwright.rollouts.keeping import allowing
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import digest_of
 from rollwright.rollouts.plan import Guard, Operation, Plan
+from rollwright.rollouts.pruning.effects import Effect
+from rollwright.rollouts.pruning.keeping import allowing
 
 __all__ = [
     "COUNTED",

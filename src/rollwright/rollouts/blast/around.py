@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, ObjectRef
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
 
 COUNTED = 10_000
 """More objects than that are not counted (BR-10)."""

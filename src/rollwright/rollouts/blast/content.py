@@ -15,10 +15,10 @@ from rollwright.rollouts.blast.around import (
     owners_of,
     rollouts_of,
 )
-from rollwright.rollouts.effects import Effect
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.order.bodies import defined_kind
 from rollwright.rollouts.order.kinds import CRD
+from rollwright.rollouts.pruning.effects import Effect
 
 _POD, _REPLICA_SET = ("v1", "Pod"), ("apps/v1", "ReplicaSet")
 _REVISION, _JOB = ("apps/v1", "ControllerRevision"), ("batch/v1", "Job")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rollwright.rollouts.blast.around import Going, Reading, Scope, Served
-from rollwright.rollouts.effects import Effect
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.order.bodies import mapping, sequence, spec_of
+from rollwright.rollouts.pruning.effects import Effect
 
 VOLUMES = Scope("v1", "PersistentVolume", is_whole=True)
 _CLAIM, _VOLUME = ("", "PersistentVolumeClaim"), ("", "PersistentVolume")

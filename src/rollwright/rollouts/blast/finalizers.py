@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rollwright.rollouts.blast.around import Going, Reading, Scope, Served
-from rollwright.rollouts.effects import Effect
 from rollwright.rollouts.health.finalizers import is_running, keeper_of
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.order.bodies import mapping
+from rollwright.rollouts.pruning.effects import Effect
 
 _USUAL = frozenset({
     "foregroundDeletion", "orphan", "batch.kubernetes.io/job-tracking",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from rollwright.rollouts.blast.around import Going, Reading, Scope, Served, named
-from rollwright.rollouts.effects import Effect
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.mentions import (
+from rollwright.rollouts.order.bodies import mapping, sequence
+from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
+from rollwright.rollouts.pruning.effects import Effect
+from rollwright.rollouts.pruning.mentions import (
     RBAC,
     bound_by,
     pod_template,
@@ -16,8 +18,6 @@ from rollwright.rollouts.mentions import (
     sends_to,
     used_by_pods,
 )
-from rollwright.rollouts.order.bodies import mapping, sequence
-from rollwright.rollouts.ownership import ROLLOUT_LABEL
 
 _USED = frozenset({"ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount"})
 _WORKLOADS = (

@@ -7,8 +7,8 @@ from collections import Counter
 from rollwright.rollouts.health.finalizers import keeper_of
 from rollwright.rollouts.health.ownership import is_owned_by, writers_of
 from rollwright.rollouts.health.subject import Finding, Subject, moment, plural, text_of
-from rollwright.rollouts.mentions import used_by_pods
 from rollwright.rollouts.order.bodies import mapping
+from rollwright.rollouts.pruning.mentions import used_by_pods
 from rollwright.rollouts.status import Evidence, HealthWarning, Status
 
 FOREGROUND = "foregroundDeletion"

@@ -13,7 +13,7 @@ from rollwright.errors import InvalidDocument
 from rollwright.rollouts.diff import mask
 from rollwright.rollouts.hiding import SECRET_PARTS, hidden_texts
 from rollwright.rollouts.manifest import Body, is_secret
-from rollwright.rollouts.snapshot import decode_snapshot
+from rollwright.rollouts.revisions.snapshot import decode_snapshot
 
 
 def readable(data: bytes, *, salt: str) -> bytes | None:

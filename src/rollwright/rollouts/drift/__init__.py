@@ -1,0 +1,1 @@
+"""What in the cluster is no longer as the last rollout left it."""

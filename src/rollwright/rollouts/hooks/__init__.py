@@ -1,0 +1,1 @@
+"""Rendered objects that run at a moment of a rollout, as annotations say."""

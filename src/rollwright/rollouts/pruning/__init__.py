@@ -1,0 +1,1 @@
+"""Objects that left the set: which of them may go, what keeps them, what goes along."""

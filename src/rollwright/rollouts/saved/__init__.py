@@ -1,0 +1,1 @@
+"""A plan as a file: everything that decides, one digest, and what has moved since."""

@@ -1,0 +1,56 @@
+"""What a step does to an object that was not looked at when the plan was made.
+
+Before: a run failed, and steps for a rollback begin.
+After: ``engine.undoing`` carries them out like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+
+from rollwright.rollouts.live import LiveObject
+from rollwright.rollouts.manifest import Manifest
+from rollwright.rollouts.plan import Change, Operation, Prediction, Step
+from rollwright.rollouts.spec import Step as DeclaredStep
+from rollwright.rollouts.spec import Use
+from rollwright.rollouts.steps.actions import Facts, decide_in_step
+from rollwright.rollouts.steps.course import StepPlace
+
+
+def decide_late(step: Step, change: Change, live: LiveObject | None) -> Change:
+    """Return the change of an object as it is now; nobody was asked for a prediction."""
+    if change.wanted is None:
+        return change
+    text = step.plugin.options if step.plugin else ""
+    use = Use(name=step.action, options=orjson.loads(text or "{}"))
+    place = StepPlace(
+        group=step.group,
+        declared=DeclaredStep(name=step.name, action=use),
+        manifests=(change.wanted,),
+    )
+    facts = Facts(
+        step=place,
+        manifest=change.wanted,
+        live=live,
+        entry=None,
+        fate=lambda manifest, _is_gone: _applied(manifest, live),
+    )
+    return replace(
+        decide_in_step(facts), wave=change.wave, level=change.level, needs=change.needs,
+        gates=change.gates, is_owned=change.is_owned,
+    )  # fmt: skip
+
+
+def _applied(manifest: Manifest, live: LiveObject | None) -> Change:
+    return Change(
+        ref=manifest.ref,
+        api_version=manifest.api_version,
+        operation=Operation.CREATE if live is None else Operation.UPDATE,
+        why="the rollout goes back",
+        wanted=manifest,
+        live_uid=live.uid if live else "",
+        live_resource_version=live.resource_version if live else "",
+        prediction=Prediction.NONE,
+    )
