@@ -147,11 +147,13 @@ class ClusterStates:
             head = await self._objects.get(name)
             if (head.resource_version if head else "") != after:
                 raise self._conflict(rollout)
+            # The head goes after its snapshots: whoever is killed between finds the rollout still
+            # remembered, and goes on. Its chunks go after it: without them nobody could read it.
+            await self._objects.delete_all(await self._objects.names(rollout, secrets.SNAPSHOT))
             if head:
                 await self._delete_head(rollout, head)
             self._seen.pop(rollout, None)
             await self._objects.delete_all(await self._objects.names(rollout, secrets.CHUNK))
-            await self._objects.delete_all(await self._objects.names(rollout, secrets.SNAPSHOT))
 
     async def list(self) -> tuple[str, ...]:
         """Return the names of all rollouts, sorted."""
