@@ -151,10 +151,11 @@ class FileStore(BaseModel):
     def _delete(self, rollout: str, after: str) -> None:
         with exclusive(self._lock(rollout)):
             self._expect(rollout, after)
-            self._state(rollout).unlink(missing_ok=True)
+            # The state goes last: whoever is killed between finds the rollout still remembered.
             folder = self._folder / f"{rollout}.snapshots"
             if folder.is_dir():
                 rmtree(folder)
+            self._state(rollout).unlink(missing_ok=True)
 
     def _key(self) -> bytes | None:
         path = self._folder / _KEY_FILE
