@@ -42,9 +42,15 @@ types:
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright
 
+# What needs no server of its own shares the cores; what starts, stops and kills servers is alone
+# with them; what talks to one control plane mostly waits.
+PURE := $(addprefix tests/,unit golden property site older contract http webhooks)
+
 test: setup ## Run the tests, with the sandbox
 	@$(BIN)/rollwright sandbox build
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PURE)
+	@$(BIN)/python -m pytest -q $(addprefix --ignore=,$(PURE) tests/cluster) tests
+	@$(BIN)/python -m pytest -q -n 3 tests/cluster
 
 faults: setup ## Try all kill points and bad answers, not only a sample of them (ten minutes)
 	@$(BIN)/rollwright sandbox build
