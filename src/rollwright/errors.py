@@ -13,9 +13,11 @@
     │   └── Unauthorized              it answers, and does not know us
     ├── Refused                       a guard, a lock, a hold, or a world that moved on
     │   ├── GuardRefused              guards that were breached
+    │   │   └── ApprovalNeeded        what an approval of the plan lets pass
     │   ├── LockHeld                  somebody else runs this rollout
     │   ├── LockLost                  our lease may be gone: stop before the next write
-    │   └── StateConflict             somebody else saved the state first
+    │   ├── StateConflict             somebody else saved the state first
+    │   └── Forged                    a delivery whose origin cannot be shown
     └── SandboxError                  the control plane on this machine
 
 A message says what, where and why; ``hint`` says what to do. Neither holds a secret, and text
@@ -68,12 +70,13 @@ class Problem:
     """One mistake in an input.
 
     ``where`` is ``file:line``, a file or an object; ``path`` a place inside it
-    (``spec.groups[0].name``), empty for the whole.
+    (``spec.groups[0].name``), empty for the whole. A warning is told and stops nothing.
     """
 
     where: str
     path: str
     message: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         place = f"{self.where} {self.path}".strip()
@@ -115,9 +118,14 @@ class InvalidSpec(_ProblemsError):
 
 
 class InvalidManifests(_ProblemsError):
-    """Rendered objects that cannot stand together or that no schema allows; all problems."""
+    """Rendered objects that cannot stand together or that no schema allows; all problems.
+
+    Attributes:
+        warnings: What was found beside them that would have stopped nothing.
+    """
 
     what = "the manifests"
+    warnings: tuple[Problem, ...] = ()
 
 
 class PluginNotFound(RolloutError, LookupError):
@@ -204,13 +212,30 @@ class Unauthorized(Unreachable):
 
 
 class Refused(RolloutError):
-    """A guard, a lock or a hold says no, or the world no longer matches the plan."""
+    """A guard, a lock or a hold says no, or the world no longer matches the plan.
+
+    Attributes:
+        wants_plan: Whether a new plan may pass: another run was faster, and nothing else is wrong.
+    """
 
     exit_code = 4
+    wants_plan = False
 
 
 class GuardRefused(Refused):
     """Guards of the plan were breached and nobody allowed it."""
+
+
+class ApprovalNeeded(GuardRefused):
+    """The plan may be carried out once somebody approves it.
+
+    Attributes:
+        reason: Why somebody has to: the rollout's policy, or the guards that it breaches.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class LockHeld(Refused):
@@ -223,6 +248,10 @@ class LockLost(Refused):
 
 class StateConflict(Refused):
     """The state was saved by somebody else since it was loaded."""
+
+
+class Forged(Refused):
+    """A delivery whose origin cannot be shown: no or a wrong signature, too old, or a replay."""
 
 
 class SandboxError(RolloutError):

@@ -31,7 +31,7 @@ HOOK_ANNOTATIONS = ("rollwright.dev/hook", "argocd.argoproj.io/hook", "helm.sh/h
 
 _MAPS = frozenset({"annotations", "labels"})
 
-_POD_SPECS: Mapping[tuple[str, str], tuple[str, ...]] = {
+POD_SPECS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): ("spec",),
     ("", "PodTemplate"): ("template", "spec"),
     ("", "ReplicationController"): ("spec", "template", "spec"),
@@ -64,8 +64,8 @@ def sendable(body: Body) -> dict[str, Any]:
     group, kind = group_of(str(body.get("apiVersion", ""))), body.get("kind")
     if (group, kind) == ("", "Service"):
         cleaned = _changed_at(cleaned, ("spec", "ports"), _with_protocols)
-    for containers in _CONTAINERS if (group, kind) in _POD_SPECS else ():
-        place = (*_POD_SPECS[group, str(kind)], containers)
+    for containers in _CONTAINERS if (group, kind) in POD_SPECS else ():
+        place = (*POD_SPECS[group, str(kind)], containers)
         cleaned = _changed_at(cleaned, place, _containers_with_protocols)
     return cleaned
 

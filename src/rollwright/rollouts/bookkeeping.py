@@ -20,6 +20,7 @@ from rollwright.rollouts.pruning.keeping import noted
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
 from rollwright.rollouts.revisions.history import retained
 from rollwright.rollouts.revisions.holding import hold_after
+from rollwright.rollouts.revisions.left import with_left_set, without_left_set
 from rollwright.rollouts.state import InventoryEntry, Journal, Revision, RolloutState, widen
 from rollwright.rollouts.steps.memory import remembered_steps
 from rollwright.rollouts.timeline.bars import timeline_of, with_timeline
@@ -28,8 +29,17 @@ _RENEWING = frozenset({Operation.CREATE, Operation.ADOPT, Operation.REPLACE})
 _NEVER_SENT = frozenset({Outcome.NOT_STARTED, Outcome.SKIPPED})
 
 
-def open_run(state: RolloutState | None, plan: Plan, journal: Journal) -> RolloutState:
-    """Return the state with the journal open and the inventory widened by what is planned."""
+def open_run(
+    state: RolloutState | None, plan: Plan, journal: Journal, *, left: str = ""
+) -> RolloutState:
+    """Return the state with the journal open and the inventory widened by what is planned.
+
+    Args:
+        state: What is remembered.
+        plan: What is carried out.
+        journal: Of the run that begins.
+        left: Names the kept set that is to be undone if the rollout goes back.
+    """
     before = state or RolloutState(rollout=plan.rollout)
     before = hold_after(before, plan, actor=journal.owner, at=journal.started_at)
     return replace(
@@ -39,7 +49,9 @@ def open_run(state: RolloutState | None, plan: Plan, journal: Journal) -> Rollou
         journal=journal,
         removal=before.removal if plan.is_removal else None,
         token=journal.token,
-        extra=with_left(before.extra, plan, journal.goes_on_from or journal.run_id),
+        extra=with_left_set(
+            with_left(before.extra, plan, journal.goes_on_from or journal.run_id), plan, left
+        ),
     )
 
 
@@ -89,7 +101,10 @@ def close_run(
         inventory=tuple(_entries(state, report)),
         revisions=_revisions(state, _record(state, report, ended_at, snapshot), retain),
         journal=None,
-        extra=with_timeline(remembered_steps(without_gone(state.extra, gone), report), timeline),
+        extra=with_timeline(
+            remembered_steps(without_left_set(without_gone(state.extra, gone), report), report),
+            timeline,
+        ),
     )
 
 
@@ -182,6 +197,7 @@ def _record(state: RolloutState, report: Report, ended_at: datetime, snapshot: s
         kind=report.trigger.kind,
         rolled_back_to=back.revision if back else 0,
         message=report.message,
+        url=report.trigger.url,
     )
 
 

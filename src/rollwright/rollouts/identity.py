@@ -15,6 +15,7 @@ from typing import Any
 from rollwright.rollouts.manifest import digest_of
 from rollwright.rollouts.plan import Change, Gate, Operation, Plan, Step, Wave, Way
 from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.spec.feedback import where_feedback_is
 
 RULES = 1
 """Counts up when order, health, ignored fields or conflicts are decided by other rules."""
@@ -25,7 +26,7 @@ def identify(plan: Plan, spec: RolloutSpec) -> str:
     return digest_of({
         "rules": RULES,
         "rollout": plan.rollout,
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude=where_feedback_is(spec.groups)),
         "cluster": plan.cluster_id,
         "source": plan.source,
         "wanted": plan.wanted_digest,

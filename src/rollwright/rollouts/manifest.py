@@ -135,17 +135,17 @@ class Manifest:
         """Digest of the body; of a Secret keyed with ``salt``."""
         return digest_of_body(self.body, self.salt)
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """Group and version as written, such as ``apps/v1``."""
         return str(self.body["apiVersion"])
 
-    @property
+    @cached_property
     def annotations(self) -> Mapping[str, str]:
         """The annotations that the manifest sets."""
         return (self.body.get("metadata") or {}).get("annotations") or {}
 
-    @property
+    @cached_property
     def labels(self) -> Mapping[str, str]:
         """The labels that the manifest sets."""
         return (self.body.get("metadata") or {}).get("labels") or {}
@@ -163,7 +163,8 @@ class ManifestSet:
     missed in its input and went on without: then nothing may be deleted (PR-06). ``rollout`` is
     the document of the older format that was rendered with the objects; ``inputs`` names the
     files of the source that a renderer read, where it knows. ``hooks`` were rendered with the
-    objects and run beside them; the digest counts them in.
+    objects and run beside them; the digest counts them in. ``warnings`` are what validators
+    found that stops nothing.
     """
 
     manifests: tuple[Manifest, ...] = field(default=(), repr=False)
@@ -172,6 +173,7 @@ class ManifestSet:
     rollout: Mapping[str, Any] | None = field(default=None, repr=False)
     inputs: tuple[str, ...] = field(default=(), repr=False)
     hooks: tuple[Manifest, ...] = field(default=(), repr=False)
+    warnings: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self.manifests)
@@ -220,6 +222,7 @@ def join(sets: Iterable[ManifestSet]) -> ManifestSet:
         faults=tuple(fault for one in joined for fault in one.faults),
         rollout=_only_rollout(joined),
         inputs=tuple(dict.fromkeys(path for one in joined for path in one.inputs)),
+        warnings=tuple(problem for one in joined for problem in one.warnings),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollwright.rollouts.approving import ApprovalRequest
 from rollwright.rollouts.state import RolloutState
 from rollwright.rollouts.status import ObjectStatus, Status, worst
 
@@ -23,6 +24,7 @@ class Overview:
         statuses: The verdict on each object of the inventory, worst first.
         read_at: When.
         is_running: Whether the run that began last still holds the lock.
+        waiting: The plan that waits for an approval; ``None`` if none does.
     """
 
     rollout: str
@@ -31,6 +33,7 @@ class Overview:
     statuses: tuple[ObjectStatus, ...]
     read_at: datetime
     is_running: bool = False
+    waiting: ApprovalRequest | None = None
 
     @property
     def health(self) -> Status:

@@ -1,7 +1,7 @@
 """One object's fate, and the plan of a whole rollout.
 
 Before: ``renderers`` made the wanted objects, ``kube`` read the live ones and forecast changes.
-After: ``engine.execute`` runs the waves; ``report`` concludes.
+After: ``engine.writing.execute`` runs the waves; ``report`` concludes.
 """
 
 from __future__ import annotations
@@ -316,6 +316,8 @@ class Rollback:
         reason: Why, for people; the hold repeats it.
         bad_digest: Of the set that is left; empty when it is the same one.
         bad_source: What that set was rendered from.
+        left_snapshot: Of the set that is left, with its steps for a rollback; empty if none is
+            known.
     """
 
     revision: int
@@ -323,6 +325,7 @@ class Rollback:
     reason: str
     bad_digest: str = ""
     bad_source: str = ""
+    left_snapshot: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +350,7 @@ class Plan:
         is_pinned: Whether each write names the version that was verified (VR-07).
         blast: What the deletions take along.
         undo: Steps to run if the run is rolled back: those of each group, in the order of groups.
+            Of a rollback those of the set that is left, which run before anything else.
         course_digest: Of the groups that the document declares; empty without groups.
         hooks: Every hook of the set, whether a step runs it or not.
         on_failure: Hooks that run only if the run fails.
@@ -415,6 +419,8 @@ class Plan:
     def is_done(self) -> bool:
         """Whether there is nothing to write, nothing to wait for and nothing to remember."""
         if self.forgotten or not self.is_remembered:
+            return False
+        if self.rollback and not all(s.done_by for wave in self.undo for s in wave.steps):
             return False
         if not all(step.is_settled for step in self.steps):
             return False

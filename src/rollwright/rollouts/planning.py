@@ -1,7 +1,7 @@
 """From wanted and live objects to the plan of a whole rollout.
 
 Before: ``renderers`` made the wanted objects, ``kube`` read the live ones and forecast changes.
-After: the plan is shown, perhaps approved, and ``engine.execute`` carries out its waves.
+After: the plan is shown, perhaps approved, and ``engine.writing.execute`` carries out its waves.
 
 Upserts come first, in the waves of ``order``; what left the set is deleted last.
 """

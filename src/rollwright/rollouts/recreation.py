@@ -1,7 +1,7 @@
 """What deleting and creating an object again means, kind by kind (AP-57).
 
 Before: the server's dry run said that a field cannot change in place.
-After: the plan tells it to whoever approves; ``engine.recreate`` does it.
+After: the plan tells it to whoever approves; ``engine.writing.recreate`` does it.
 """
 
 from __future__ import annotations

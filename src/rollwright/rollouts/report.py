@@ -1,6 +1,6 @@
 """What became of a run: results as values, and the report that concludes them.
 
-Before: ``engine.execute`` carried out the waves.
+Before: ``engine.writing.execute`` carried out the waves.
 After: ``state`` keeps the facts; feedback sinks and faces print the report.
 """
 
@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed-out"
     CANCELLED = "cancelled"
     NOT_STARTED = "not-started"
+    SUPERSEDED = "superseded"
 
 
 _FAILURES = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
@@ -66,7 +67,8 @@ class StepResult:
     """What became of one step: the results of its changes.
 
     ``logs`` holds what its containers and programs wrote, by their names: bounded, and without
-    values of Secrets.
+    values of Secrets. ``is_reported`` says that it counts as done only because somebody was told
+    that it timed out, or failed (DOC-34).
     """
 
     step: str
@@ -77,6 +79,7 @@ class StepResult:
     ended_at: datetime | None = None
     logs: Mapping[str, str] = field(default_factory=dict, repr=False)
     hint: str = ""
+    is_reported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +145,8 @@ def is_good(result: StepResult) -> bool:
 
 def _forgiven(plan: Plan, results: Iterable[StepResult]) -> frozenset[str]:
     """Return the steps that failed although the run went on (DOC-10)."""
-    hooks = (step for wave in plan.on_failure for step in wave.steps)
-    names = {step.name for step in (*plan.steps, *hooks) if step.continue_on_error}
+    others = (step for wave in (*plan.undo, *plan.on_failure) for step in wave.steps)
+    names = {step.name for step in (*plan.steps, *others) if step.continue_on_error}
     if not names:
         return frozenset()
     return frozenset(one.step for one in results if one.step in names and one.outcome in _FAILURES)
@@ -202,6 +205,20 @@ def overdue(report: Report, limit: timedelta) -> Report:
     words = f"the run took longer than {limit.total_seconds():g} s (spec.timeout)"
     hint = "raise spec.timeout, or run the same rollout again to resume"
     return replace(report, outcome=Outcome.TIMED_OUT, message=words, hint=hint)
+
+
+def superseded(report: Report, words: str) -> Report:
+    """Return the record of a run that made way for a newer one, before it began or as it waited.
+
+    Args:
+        report: What became of the run.
+        words: What it made way for.
+    """
+    if report.run_id and report.outcome is not Outcome.CANCELLED:
+        return report  # it came to its end all the same
+    hint = "what is desired now has a run of its own; this one needs nothing"
+    message = f"superseded by {words}"
+    return replace(report, outcome=Outcome.SUPERSEDED, message=message, hint=hint)
 
 
 def _not_started(plan: Plan, results: Sequence[StepResult]) -> tuple[StepResult, ...]:
@@ -291,6 +308,8 @@ def _success(report: Report) -> str:
         words = f"{words}; went on although {names} failed"
     elif not left:
         words = f"{words}; {_how_it_is(report.plan)}"
+    if reported := [one for one in report.results if one.is_reported]:
+        words += "".join(f"; {one.step} {one.message}" for one in reported)
     if not left:
         return words
     # Only deletes can have failed here: what could not go is named, and tried again (OR-105).

@@ -1,6 +1,6 @@
 """The installation's key, laid on everything that makes digests of Secrets (PL-12).
 
-Before: objects were rendered, or a snapshot was unpacked; ``engine.keys`` knows the key.
+Before: objects were rendered, or a snapshot was unpacked; ``engine.custody.keys`` knows the key.
 After: every digest of a Secret is keyed, so that none can be guessed back into a value.
 
 Only Secrets are touched: a set of thousands of other objects stays the very same.

@@ -2,7 +2,7 @@
 
 Before: ``premises`` found the objects whose kind, schema or namespace comes with the same plan;
 the engine read the definitions that are live.
-After: ``planning`` shows them as created, each with what was left open; ``engine.simulate`` asks
+After: ``planning`` shows them as created, each with what was left open; ``engine.reading.simulate`` asks
 the server just before the apply, and ``steps.contradictions`` compares its answer (AP-68).
 """
 

@@ -64,6 +64,7 @@ class Revision:
         kind: What set the run off: ``manual``, ``rollback``, …
         rolled_back_to: The revision that this run went back to; zero if it did not.
         message: First line of the report.
+        url: Of a page about the run, such as its flow run; empty if there is none.
     """
 
     number: int
@@ -78,17 +79,20 @@ class Revision:
     kind: str = ""
     rolled_back_to: int = 0
     message: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneStep:
     """A step that a run has carried out, and that must not be carried out again by a resumed one.
 
-    ``digest`` is of what was declared of it.
+    ``digest`` is of what was declared of it; ``note`` says how it ended where that is not as it
+    should, such as that it timed out and was reported.
     """
 
     step: str
     digest: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class Journal:
     that of the set it was to bring about, rendered from ``source``; ``rolled_back_to`` is the
     revision that it was going back to. ``done`` are steps that it has carried out,
     ``begun`` those of plugins that it began; ``goes_on_from`` is the run that was interrupted first and that this one goes on from.
+    ``url`` is that of a page about the run.
     """
 
     run_id: str
@@ -122,6 +127,7 @@ class Journal:
     done: tuple[DoneStep, ...] = ()
     begun: tuple[BegunStep, ...] = ()
     goes_on_from: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +187,8 @@ class Removal:
 class AuditEntry:
     """Something that somebody did beside the runs: a lock taken over, a hold, a release.
 
-    ``kind`` is ``ownership.takeover``, ``break``, ``hold``, ``release``, ``mark``, ``cancel``, ``move`` or
-    ``forget``.
+    ``kind`` is ``ownership.takeover``, ``break``, ``hold``, ``release``, ``mark``, ``cancel``, ``move``,
+    ``forget``, ``approve`` or ``reject`` of a step, ``approval`` or ``rejection`` of a plan.
     """
 
     at: datetime
@@ -190,6 +196,9 @@ class AuditEntry:
     actor: str
     message: str
 
+
+LEFT_SNAPSHOT = "left snapshot"
+"""Under this name ``extra`` names the snapshot of a set that a rollback would have to undo."""
 
 AUDIT_KEPT = 50
 """How many audit entries a state keeps, the latest."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,12 @@ class Trigger:
         received_at: Aware, UTC.
         revision: The source revision that is asked for; empty means what the source has now.
         payload_digest: Digest of the delivery, if there was one.
+        config: Values that it brings, for the entry ``trigger`` of the rollout's ``config``.
+        data: JSON values by name, such as ``deployments/list``, for renderers that import them.
+        url: Of a page about the run, if it is tracked anywhere.
+        subject: The object in a cluster that it is about, as Kubernetes refers to objects.
+        sequence: Its place in the order of what was desired (``engine.custody.desired``); zero if it has
+            none yet.
     """
 
     id: str
@@ -27,3 +35,8 @@ class Trigger:
     received_at: datetime
     revision: str = ""
     payload_digest: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    url: str = ""
+    sequence: int = 0
+    subject: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """What has to be known around objects that go: the lists to read, and what was read.
 
 Before: a plan deletes or recreates something.
-After: ``engine.blast`` reads each list once; the other modules here make effects of them.
+After: ``engine.removal.blast`` reads each list once; the other modules here make effects of them.
 """
 
 from __future__ import annotations

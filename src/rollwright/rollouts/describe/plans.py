@@ -17,6 +17,7 @@ import orjson
 
 from rollwright.rollouts.blast import DATA_LOST, summed_up
 from rollwright.rollouts.describe import lines
+from rollwright.rollouts.describe.approvals import waiting_lines
 from rollwright.rollouts.describe.steps import (
     failure_lines,
     step_lines,
@@ -29,7 +30,9 @@ from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import STAYS, Change, Guard, Operation, Plan, Prediction, Wave
 from rollwright.rollouts.pruning.marks import describe_removal
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
+from rollwright.rollouts.state import RolloutState
 from rollwright.rollouts.status import ObjectStatus, Status
+from rollwright.rollouts.steps.memory import reported_steps
 
 Line = lines.Line
 Tone = lines.Tone
@@ -44,6 +47,9 @@ NOTES_REPEATED = 2
 """At so many objects a note is repeated; at more it is told once."""
 
 _TEXT_LINES_SHOWN = 16
+
+_TONES = {Outcome.SUCCEEDED: Tone.GOOD, Outcome.SUPERSEDED: Tone.WARNING}
+"""Every other outcome is bad."""
 
 
 _MARKS = {
@@ -84,10 +90,13 @@ def _plan_lines(plan: Plan) -> Iterator[Line]:
         if guard.is_breached or (guard.limit == STAYS and guard.message):
             yield _guard_line(guard)
     common = _common_notes(plan)
+    if plan.rollback:
+        yield from undo_lines(plan)
     for wave in plan.waves:
         yield from _wave_lines(wave, common)
     yield from failure_lines(plan)
-    yield from undo_lines(plan)
+    if not plan.rollback:
+        yield from undo_lines(plan)
     for effect in plan.blast:
         tone = Tone.BAD if effect.is_data_lost or effect.is_unknown else Tone.WARNING
         yield Line(f"{effect.rule} {effect}", tone)
@@ -257,7 +266,7 @@ def describe_report(report: Report) -> tuple[Line, ...]:
 def _report_lines(report: Report) -> Iterator[Line]:
     seconds = (report.ended_at - report.started_at).total_seconds()
     where = f" on {report.cluster}" if report.cluster else ""
-    tone = Tone.GOOD if report.outcome is Outcome.SUCCEEDED else Tone.BAD
+    tone = _TONES.get(report.outcome, Tone.BAD)
     title = f"{report.rollout}{where}{_back(report.plan)} {report.outcome}: {report.message}"
     yield Line(title, tone)
     yield from step_result_lines(report)
@@ -343,14 +352,26 @@ def _memory_lines(overview: Overview) -> Iterator[Line]:
         words = f"revision {last.number} {last.outcome} at {when}{by}, in {seconds:.1f} s"
         yield Line(words, Tone.QUIET, 1)
         yield Line(f"source {short(last.source)}", Tone.QUIET, 1)
+        if last.url and not state.journal:
+            yield Line(f"run {last.url}", Tone.QUIET, 1)
     if journal := state.journal:
         began = f"{journal.started_at:%Y-%m-%d %H:%M:%SZ}"
         words = f"run {journal.run_id} of {journal.owner}, begun {began},"
         now = "is at work" if overview.is_running else "did not end; roll out again to resume"
         yield Line(f"{words} {now}", Tone.WARNING, 1)
+        if journal.url:
+            yield Line(f"run {journal.url}", Tone.QUIET, 1)
+    yield from waiting_lines(overview.waiting)
     yield from _taken_lines(overview)
+    for step, words in reported_steps(state.extra).items():
+        yield Line(f"{step} {words}", Tone.WARNING, 1)
     if removal := state.removal:
         yield Line(describe_removal(removal), Tone.BAD, 1)
+    yield from _staying_lines(state)
+
+
+def _staying_lines(state: RolloutState) -> Iterator[Line]:
+    """Say what is held, and what stays although nobody wants it."""
     if hold := state.hold:
         since = f"{hold.since_at:%Y-%m-%d %H:%M:%SZ}"
         at = f" at revision {hold.revision}" if hold.revision else ""

@@ -74,10 +74,15 @@ def _named(check: Planned) -> str:
 
 
 def undo_lines(plan: Plan) -> Iterator[Line]:
-    """Yield what runs only if the rollout is rolled back, the last group first."""
+    """Yield what runs only if the rollout is rolled back, the last group first.
+
+    In a rollback it runs before anything else.
+    """
+    when, tone = ("first", Tone.TITLE) if plan.rollback else ("if rolled back", Tone.QUIET)
     for wave in reversed(plan.undo):
         for step in wave.steps:
-            yield Line(f"if rolled back, {step.name}: {_deed(step)}", Tone.QUIET)
+            done = f" (was done by run {step.done_by})" if step.done_by else ""
+            yield Line(f"{when}, {step.name}: {_deed(step)}{done}", tone)
 
 
 def failure_lines(plan: Plan) -> Iterator[Line]:

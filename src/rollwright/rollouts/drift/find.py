@@ -5,7 +5,7 @@ After: faces print it; correcting it is just another rollout.
 
 Cheap first (DR-03): an object whose resourceVersion, or whose owned fields, are what we left has
 not drifted. Only of the others the values are compared, and only where that leaves a doubt the
-server is asked by a dry run. Nothing here asks: ``engine.drift`` does, in between.
+server is asked by a dry run. Nothing here asks: ``engine.reading.drift`` does, in between.
 """
 
 from __future__ import annotations

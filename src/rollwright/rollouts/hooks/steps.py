@@ -1,7 +1,7 @@
 """Hooks as steps of a plan: which run in it, when, and in which order (HK-01 to HK-11).
 
 Before: ``hooks`` told the hooks among the rendered objects from those that are planned.
-After: ``engine.hooks`` carries the steps out; ``left`` remembers what they leave.
+After: ``engine.stepping.hooks`` carries the steps out; ``left`` remembers what they leave.
 
 Hooks run in a plan that changes something: an object, or the rendered set itself. A plan that
 changes nothing runs none, so that it stays a plan with nothing to do.
@@ -108,6 +108,23 @@ def with_hooks(plan: Plan, hooks: Sequence[Manifest], state: RolloutState | None
     )
 
 
+def with_tests(plan: Plan, hooks: Sequence[Manifest], state: RolloutState | None) -> Plan:
+    """Return a plan that runs the hooks for tests after everything else, because somebody asked.
+
+    They run although nothing changes; where one fails, the run has failed.
+    """
+    maker = _Maker(
+        plan=replace(plan, hooks=tuple(hooks)), state=state, is_initial=_is_initial(state)
+    )
+    tests = maker.waves(Phase.TEST, plan.waves)
+    if not tests:
+        return replace(plan, notes=(*plan.notes, "no tests run: no object is a hook for tests"))
+    unasked = maker.notes()
+    notes = tuple(note for note in plan.notes if note not in unasked)
+    waves = chained((*plan.waves, *tests))
+    return _identified(replace(maker.plan, waves=waves, notes=notes))
+
+
 def _sparing_hooks(plan: Plan) -> Plan:
     """Return a plan that prunes no object which has become a hook and runs as one now."""
     refs = {step.hook.ref for step in plan.steps if step.hook}
@@ -129,7 +146,10 @@ def again(plan: Plan, hooks: Sequence[Manifest], state: RolloutState | None) -> 
 
 
 def with_rollback_hooks(
-    plan: Plan, restored: Sequence[Manifest], left: Sequence[Manifest] = ()
+    plan: Plan,
+    restored: Sequence[Manifest],
+    left: Sequence[Manifest] = (),
+    state: RolloutState | None = None,
 ) -> Plan:
     """Return a plan that goes back with the hooks of rollbacks (HK-07).
 
@@ -137,6 +157,7 @@ def with_rollback_hooks(
         plan: What brings the former set back.
         restored: Hooks of the revision that comes back.
         left: Hooks of the one that is left: of these only those run that ask for it.
+        state: What is remembered: a killed rollback may have run some of them.
     """
     from_left = (one.manifest for one in read_hooks(left) if one.is_from_left)
     from_restored = (one.manifest for one in read_hooks(restored) if not one.is_from_left)
@@ -147,7 +168,7 @@ def with_rollback_hooks(
     plan = replace(plan, hooks=tuple(restored))
     if plan.is_done:
         return plan
-    maker = _Maker(plan=replace(plan, hooks=hooks), state=None, is_initial=False)
+    maker = _Maker(plan=replace(plan, hooks=hooks), state=state, is_initial=False)
     around = maker.around(Phase.PRE_ROLLBACK, Phase.POST_ROLLBACK)
     # NB: those that do not run stay in the set of the revision, after those that steps number.
     return _identified(replace(around, hooks=(*hooks, *kept)))
@@ -242,10 +263,11 @@ class _Maker:
         )
 
     def _done_by(self, name: str, digest: str) -> str:
-        """Return the interrupted run of the same set that has carried the hook out already."""
-        journal = self.state.journal if self.state else None
-        is_same = journal is not None and journal.digest == self.plan.wanted_digest
-        if journal is None or not is_same or journal.rolled_back_to:
+        """Return the interrupted run that has carried the hook out already, on the same way."""
+        journal, back = self.state.journal if self.state else None, self.plan.rollback
+        if journal is None or journal.rolled_back_to != (back.revision if back else 0):
+            return ""
+        if back is None and journal.digest != self.plan.wanted_digest:
             return ""
         is_done = any((one.step, one.digest) == (name, digest) for one in journal.done)
         return (journal.goes_on_from or journal.run_id) if is_done else ""

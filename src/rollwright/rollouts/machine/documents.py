@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from rollwright.rollouts.approving import ApprovalRequest
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
 from rollwright.rollouts.machine import forms
 from rollwright.rollouts.machine.steps import declared_form
@@ -172,8 +173,25 @@ def status_form(overview: Overview) -> forms.StatusForm:
         "interrupted": journal_form(state.journal) if state.journal else None,
         "hold": hold_form(state.hold) if state.hold else None,
         "removal": removal_form(state.removal) if state.removal else None,
+        "approval": approval_form(overview.waiting) if overview.waiting else None,
         "objects": [_status(status) for status in overview.statuses],
         "survivors": _reasons((e.ref, e.why_kept) for e in state.inventory if e.why_kept),
+    }
+
+
+def approval_form(request: ApprovalRequest) -> forms.ApprovalForm:
+    """Return a plan that waits for an approval as JSON."""
+    return {
+        "planId": request.plan_id,
+        "reason": request.reason,
+        "summary": request.summary,
+        "revision": request.revision,
+        "trigger": request.trigger,
+        "askedBy": request.asked_by,
+        "askedAt": instant(request.asked_at),
+        "expiresAt": instant(request.expires_at),
+        "run": request.run,
+        "runName": request.run_name,
     }
 
 
@@ -409,6 +427,7 @@ def revision_form(revision: Revision) -> forms.RevisionForm:
         "rolledBackTo": revision.rolled_back_to or None,
         "message": revision.message,
         "isKept": bool(revision.snapshot),
+        "url": revision.url,
     }
 
 
@@ -423,6 +442,7 @@ def journal_form(journal: Journal) -> forms.InterruptedForm:
         "planned": [ref_form(ref) for ref in journal.planned],
         "digest": journal.digest,
         "rolledBackTo": journal.rolled_back_to or None,
+        "url": journal.url,
     }
 
 

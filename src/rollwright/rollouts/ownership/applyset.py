@@ -1,7 +1,7 @@
 """The set of a rollout's objects as KEP-3659 (ApplySet) writes it down, so that others see it.
 
 Before: the wanted objects were placed; ``ownership`` labels each with the id of its set.
-After: ``engine.applyset`` writes the parent around a run: wide before its first write, exact
+After: ``engine.writing.applyset`` writes the parent around a run: wide before its first write, exact
 after its last one.
 
 The parent is a ConfigMap named after the rollout. It says which kinds and namespaces hold members;
@@ -14,12 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rollwright.errors import Refused
 from rollwright.rollouts.fates import is_ours, owner_of
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Body, ManifestSet, ObjectRef
-from rollwright.rollouts.ownership.fields import ID_LABEL, PART_OF, ROLLOUT_LABEL, set_id
+from rollwright.rollouts.ownership.fields import (
+    ID_LABEL,
+    MANAGER,
+    PART_OF,
+    ROLLOUT_LABEL,
+    set_id,
+)
 from rollwright.rollouts.state import RolloutState
 
 TOOLING = "applyset.kubernetes.io/tooling"
@@ -211,7 +218,16 @@ def _has_moved(found: LiveObject, state: RolloutState | None) -> bool:
 def other_set(found: LiveObject) -> str:
     """Return the set that somebody else put a live object into; empty if nobody did.
 
-    What a label says can be copied; whose manager owns it cannot.
+    What a label says can be copied; whose manager owns it cannot. Steps create and replace
+    objects, too, so that not only our applies count.
     """
-    labels = (found.owned_fields.get("f:metadata") or {}).get("f:labels") or {}
-    return "" if f"f:{PART_OF}" in labels else found.labels.get(PART_OF, "")
+    names = {MANAGER, f"{MANAGER}-{owner_of(found)}"}
+    entries = found.metadata.get("managedFields") or ()
+    ours = (_labels_of(one) for one in entries if one.get("manager") in names)
+    is_ours = any(f"f:{PART_OF}" in labels for labels in ours)
+    return "" if is_ours else found.labels.get(PART_OF, "")
+
+
+def _labels_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+    return metadata.get("f:labels") or {}

@@ -1,7 +1,7 @@
 """Taking over the fields that other writers of an object own, so that none stays for ever.
 
 Before: objects were read, with their managedFields; ``takeover`` knows the tools and their marks.
-After: the plan shows what disappears; ``engine.objects`` sends the patch just before the apply.
+After: the plan shows what disappears; ``engine.writing.objects`` sends the patch just before the apply.
 
 A field that left the manifest disappears only when nobody but us owns it. So what a client-side
 ``kubectl apply`` owned, or ``kubectl create``, or a tool that hands over, becomes ours before our

@@ -1,7 +1,7 @@
 """What would be sent of one object, before anybody asks the server.
 
 Before: the wanted objects were rendered, the live ones read.
-After: ``engine.forecast`` sends it as a dry run; ``fates`` decides with the answer.
+After: ``engine.reading.forecast`` sends it as a dry run; ``fates`` decides with the answer.
 
 What is wanted and what is sent differ where a field belongs to somebody else: ``apply.ignore``,
 the replicas of an autoscaled workload, conflicts that are left to the other manager.

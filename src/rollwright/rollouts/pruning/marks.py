@@ -1,7 +1,7 @@
 """A whole rollout marked for deletion: who marked it, and from when it may go (PR-30 to PR-36).
 
 Before: ``removal`` made the plan that deletes everything.
-After: ``engine.removing`` writes the marks, carries the deletion out once it is due, or takes
+After: ``engine.removal.removing`` writes the marks, carries the deletion out once it is due, or takes
 the marks off again.
 """
 

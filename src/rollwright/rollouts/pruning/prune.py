@@ -69,7 +69,8 @@ class Leaving:
         taken: Objects that another rollout takes over, in words (PR-25).
         tenants: Namespaces that objects of other rollouts live in, in words (PR-09).
         waiting: Objects whose time of grace is not over, in words (PR-31).
-        uids: Of the objects of this plan; what they control belongs to the plan (PR-14).
+        uids: Of the objects of this plan, and of the one that it is about; what they control
+            belongs to the plan (PR-14).
     """
 
     allowed: tuple[str, ...] = ()
@@ -118,7 +119,7 @@ def sort_stale(
     wanted_uids = {found.uid for ref in wanted_refs if (found := live.get(ref))}
     used = {ref.namespace for ref in wanted_refs if ref.namespace}
     entries = [e for e in sorted(inventory, key=lambda one: one.ref) if e.ref not in wanted_refs]
-    leaving = replace(leaving, uids=_uids(entries, live) | wanted_uids)
+    leaving = replace(leaving, uids=leaving.uids | _uids(entries, live) | wanted_uids)
     deletes: list[LiveObject] = []
     kept: dict[ObjectRef, Kept] = {}
     forgotten: dict[ObjectRef, str] = {}

@@ -15,16 +15,17 @@ from dataclasses import replace
 from rollwright.errors import InvalidSpec, Refused
 from rollwright.rollouts.hooks.steps import with_rollback_hooks
 from rollwright.rollouts.live import LiveSet
-from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
+from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, digest_of
 from rollwright.rollouts.order.kinds import CRD
-from rollwright.rollouts.plan import Forecast, Plan, Rollback
+from rollwright.rollouts.plan import Forecast, Plan, Rollback, Wave
 from rollwright.rollouts.planning import candidates, make_plan
 from rollwright.rollouts.premises import is_crd
 from rollwright.rollouts.revisions.history import last_success
 from rollwright.rollouts.revisions.holding import hold_after, with_hold
-from rollwright.rollouts.spec import OnInterrupted, RolloutSpec
+from rollwright.rollouts.spec import OnFailure, OnInterrupted, RolloutSpec
 from rollwright.rollouts.state import Revision, RolloutState
 from rollwright.rollouts.steps.course import Course, chart
+from rollwright.rollouts.steps.stepping import had_turned_back
 
 WHY_CRD_STAYS = "CRDs are not rolled back: it stays as it is"
 _WITH_VOLUMES = frozenset({"PersistentVolumeClaim", "StatefulSet"})
@@ -86,6 +87,7 @@ def make_rollback(  # noqa: PLR0913  (all that decides about a plan)
     *,
     course: Course | None = None,
     left: Sequence[Manifest] = (),
+    undo: tuple[Wave, ...] = (),
 ) -> Plan:
     """Return the plan that brings a former set back.
 
@@ -98,6 +100,7 @@ def make_rollback(  # noqa: PLR0913  (all that decides about a plan)
         back: Which revision, and why.
         course: What ``course_back`` gave.
         left: Hooks of the revision that is left.
+        undo: Its steps for a rollback.
     """
     rest = set_to_bring_back(wanted, live, state, back.revision)
     spec = _sparing_crds(spec, wanted, state)
@@ -109,13 +112,22 @@ def make_rollback(  # noqa: PLR0913  (all that decides about a plan)
         plan,
         kept=kept,
         rollback=back,
+        undo=undo,
         wanted_digest=wanted.digest,
         notes=(*plan.notes, *_notes(plan)),
     )
     plan = with_hold(plan, state)
     changes_hold = hold_after(state, plan, actor="", at=live.read_at) is not state
     plan = replace(plan, is_remembered=plan.is_remembered and not changes_hold)
-    return with_rollback_hooks(plan, wanted.hooks, left)
+    return with_rollback_hooks(_with_undo_id(plan), wanted.hooks, left, state)
+
+
+def _with_undo_id(plan: Plan) -> Plan:
+    """Return a plan whose id covers the steps that undo; that of one without any stays."""
+    if not plan.undo:
+        return plan
+    steps = [[step.name, step.digest] for wave in plan.undo for step in wave.steps]
+    return replace(plan, id=digest_of([plan.id, steps]))
 
 
 def course_back(
@@ -172,7 +184,8 @@ def must_go_back_first(spec: RolloutSpec, state: RolloutState | None, plan: Plan
     """Whether a killed run is to be undone before anything else (ST-14).
 
     Only while the source still renders what that run was about: a new source just goes on. A
-    rollback that was killed is always brought to its end.
+    rollback that was killed is always brought to its end, and so is a run that had failed and
+    begun to undo what it did.
     """
     if state is None or state.journal is None or plan.rollback is not None:
         return False
@@ -181,5 +194,7 @@ def must_go_back_first(spec: RolloutSpec, state: RolloutState | None, plan: Plan
         return False
     if journal.rolled_back_to:
         return hold is not None and plan.wanted_digest in hold.bad_digests
+    if had_turned_back(journal):
+        return spec.on_failure is OnFailure.ROLLBACK and journal.digest == plan.wanted_digest
     is_asked = spec.on_interrupted is OnInterrupted.ROLLBACK
     return is_asked and bool(journal.digest) and journal.digest == plan.wanted_digest

@@ -34,10 +34,13 @@ class Snapshot:
         wanted: The rendered objects, placed and labelled.
         document: The Rollout that declared them, with every default, as JSON; ``None`` of a
             snapshot that was kept without it.
+        groups_parallel: Whether its groups run side by side; only documents of the older format
+            say so.
     """
 
     wanted: ManifestSet
     document: Mapping[str, Any] | None = None
+    groups_parallel: bool = False
 
 
 class _Object(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     objects: list[_Object]
     rollout: dict[str, Any] | None = None
+    groups_parallel: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -61,7 +65,11 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 
 def encode_snapshot(
-    wanted: ManifestSet, *, salt: str, document: Mapping[str, Any] | None = None
+    wanted: ManifestSet,
+    *,
+    salt: str,
+    document: Mapping[str, Any] | None = None,
+    groups_parallel: bool = False,
 ) -> bytes:
     """Return the set as compressed bytes; the same bytes for the same values.
 
@@ -69,6 +77,7 @@ def encode_snapshot(
         wanted: The rendered objects; their order is not kept.
         salt: Key of the installation.
         document: The Rollout that declared them, so that a replay follows the same rules.
+        groups_parallel: Whether its groups run side by side.
 
     Raises:
         InvalidDocument: It is larger than a snapshot may be.
@@ -81,7 +90,7 @@ def encode_snapshot(
     text = _ENCODER.encode(
         _Document(
             kind=KIND, format=FORMAT, salt=salt, source=wanted.source, objects=objects,
-            rollout=rollout,
+            rollout=rollout, groups_parallel=groups_parallel or msgspec.UNSET,
         )
     )  # fmt: skip
     if len(text) > LIMIT_BYTES:
@@ -113,7 +122,11 @@ def decode_snapshot(data: bytes, *, where: str) -> Snapshot:
             hint="a newer Rollwright kept it; upgrade",
         )
     wanted = ManifestSet(tuple(map(_manifest, document.objects)), document.source)
-    return Snapshot(wanted=wanted, document=document.rollout)
+    return Snapshot(
+        wanted=wanted,
+        document=document.rollout,
+        groups_parallel=document.groups_parallel is True,
+    )
 
 
 def _manifest(one: _Object) -> Manifest:

@@ -20,6 +20,7 @@ from rollwright.rollouts.manifest import ManifestSet, ObjectRef, digest_of
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.saved.sent_bodies import SentFact, sent_fact
 from rollwright.rollouts.spec import RolloutSpec
+from rollwright.rollouts.spec.feedback import where_feedback_is
 from rollwright.rollouts.state import RolloutState
 
 SHALLOW = 3
@@ -147,7 +148,8 @@ def _live_fact(live: LiveObject, depth: int) -> LiveFact:
 def spec_digests(spec: RolloutSpec) -> Mapping[str, str]:
     """Return a digest for each part of a document, by its place: ``spec.prune.maxCount``."""
     digests = {}
-    for key, value in spec.model_dump(mode="json", by_alias=True).items():
+    said = spec.model_dump(mode="json", by_alias=True, exclude=where_feedback_is(spec.groups))
+    for key, value in said.items():
         if key in {"name", "labels"}:
             digests[f"metadata.{key}"] = digest_of(value)
         elif key in _OPENED and isinstance(value, dict):

@@ -1,7 +1,7 @@
 """A plan as a file, to be read, approved and carried out later, here or on another machine.
 
 Before: ``planning`` made the plan, ``basis`` wrote down what it was made of.
-After: ``verification`` compares it with the world as it is; ``engine.saved`` carries it out.
+After: ``verification`` compares it with the world as it is; ``engine.approval.saved`` carries it out.
 
 The file is the machine form of a plan, and a section ``execution`` with what carrying it out
 needs. It holds no rendered object: the source is rendered again and has to give the digests that

@@ -10,6 +10,7 @@ how editors see it all; ``parse`` is the way in and out.
 
 from __future__ import annotations
 
+from rollwright.rollouts.spec.configuration import ConfigEntry
 from rollwright.rollouts.spec.durations import Duration, format_duration, parse_duration
 from rollwright.rollouts.spec.groups import Group, GroupsFile, Rest, Selector, Step
 from rollwright.rollouts.spec.older import (
@@ -33,7 +34,6 @@ from rollwright.rollouts.spec.rollout import (
     PROTECTED_KINDS,
     ApplyPolicy,
     Approval,
-    ConfigEntry,
     DeletionPolicy,
     DeletionRule,
     HealthPolicy,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.feedback import FeedbackUses
 from rollwright.rollouts.spec.part import Count, Flag, Name, Part, Text
 from rollwright.rollouts.spec.uses import CheckUse, Named, Use
 
@@ -65,6 +66,8 @@ class Step(Part):
     """Checks that must hold, in order; without any, the objects must be Current."""
     failure: tuple[CheckUse, ...] = ()
     """Checks that end the step as failed."""
+    feedback: FeedbackUses = ()
+    """Who is told when it has ended."""
 
 
 class Group(Part):
@@ -78,6 +81,8 @@ class Group(Part):
     """The steps, in order."""
     on_rollback: tuple[Step, ...] = ()
     """Steps to run when the rollout rolls back through this group."""
+    feedback: FeedbackUses = ()
+    """Who is told when it has ended."""
 
 
 class GroupsFile(Part):

@@ -70,15 +70,19 @@ class Known:
     """What a document of the older format may name, and how one is read.
 
     Attributes:
-        actions: Names of actions.
-        checks: Names of failure checks.
+        actions: Names of actions; ``None`` for whatever it names.
+        checks: Names of failure checks; ``None`` for whatever it names.
         parallel_steps: Whether steps of a group run together where the group does not say
             (DOC-8): documents that were written for the first of the older systems.
     """
 
-    actions: Collection[str] = ACTIONS
-    checks: Collection[str] = CHECKS
+    actions: Collection[str] | None = ACTIONS
+    checks: Collection[str] | None = CHECKS
     parallel_steps: bool = False
+
+
+UNCHECKED = Known(actions=None, checks=None)
+"""For documents whose names are looked up elsewhere."""
 
 
 def is_older(document: Any) -> bool:
@@ -182,10 +186,10 @@ def _inside(value: Any, part: str | int) -> Any:
 
 def _unknown_names(document: Mapping[str, Any], known: Known) -> Iterator[tuple[Path, str]]:
     """Find actions and checks that nobody carries out, wherever else mistakes are."""
-    actions = ", ".join(sorted(known.actions))
+    actions = ", ".join(sorted(known.actions or ()))
     for path, step in _steps(document):
         action = step.get("action")
-        if isinstance(action, str) and action and action not in known.actions:
+        if _is_unknown(action, known.actions):
             message = f'unknown action "{action}": available actions are [{actions}]'
             yield (*path, "action"), message
         for index, success in _entries(step.get("success")):
@@ -195,15 +199,19 @@ def _unknown_names(document: Mapping[str, Any], known: Known) -> Iterator[tuple[
 def _unknown_checks(
     success: Mapping[str, Any], path: Path, known: Known
 ) -> Iterator[tuple[Path, str]]:
-    checks = ", ".join(sorted(known.checks))
+    checks = ", ".join(sorted(known.checks or ()))
     inner = success.get(COMPARISONS)
     for place, holder in ((path, success), ((*path, COMPARISONS), inner)):
         entries = holder.get("failure") if isinstance(holder, Mapping) else None
         for index, entry in _entries(entries):
             name = entry.get("checkName")
-            if isinstance(name, str) and name and name not in known.checks:
+            if _is_unknown(name, known.checks):
                 message = f'unknown failure check "{name}": available checks are [{checks}]'
                 yield (*place, "failure", index, "checkName"), message
+
+
+def _is_unknown(name: Any, known: Collection[str] | None) -> bool:
+    return isinstance(name, str) and bool(name) and known is not None and name not in known
 
 
 def _steps(document: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -7,10 +7,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from rollwright.rollouts.spec.configuration import ConfigEntry
 from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.feedback import FeedbackUses
 from rollwright.rollouts.spec.groups import Group, Groups, GroupsFile, Rest, Selector
+from rollwright.rollouts.spec.own_triggers import OwnTriggers
 from rollwright.rollouts.spec.ownership import Adoption, ConflictRules, Tools
 from rollwright.rollouts.spec.part import (
     Count,
@@ -89,19 +92,6 @@ class DeletionRule(StrEnum):
     """They stay, without the labels of the rollout."""
     KEEP = "keep"
     """They stay as they are."""
-
-
-class ConfigEntry(Part):
-    """Values for the renderer: a file of them, or the values themselves."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["values"]}]}
-    )
-
-    file: Name | None = None
-    """A YAML or JSON file, relative to this document."""
-    values: Mapping[Text, Any] | None = None
-    """The values themselves."""
 
 
 class Target(Part):
@@ -250,6 +240,10 @@ class SpecBody(Part):
     """Times in which the rollout may run, or may not."""
     depends_on: tuple[Label, ...] = ()
     """Rollouts that must be Current first."""
+    triggers: OwnTriggers = ()
+    """What starts runs by itself, while `rollwright listen` listens."""
+    feedback: FeedbackUses = ()
+    """Who is told about its runs, beside those whom the site tells."""
     suspend: Flag = False
     """Start no runs."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from rollwright.rollouts.spec.configuration import SOURCES, ConfigEntry
 from rollwright.rollouts.spec.groups import Step
 from rollwright.rollouts.spec.part import Part, key_of
-from rollwright.rollouts.spec.rollout import ConfigEntry
 from rollwright.rollouts.spec.secrets import Path, plain_secrets
 from rollwright.rollouts.spec.windows import Window
 
@@ -49,11 +49,25 @@ def find_broken_rules(document: Mapping[str, Any]) -> Found:
 
 
 def _check_config(entry: Mapping[str, Any], path: Path) -> Found:
-    given = _given(entry, "file", "values")
+    given = _given(entry, *SOURCES)
     if len(given) > 1:
-        yield path, "one of 'file' and 'values', not both"
+        yield path, f"one of {' and '.join(map(repr, given))}, not both"
     if not given and _knows_all(ConfigEntry, entry):
-        yield path, "expected 'file' or 'values'"
+        yield path, f"expected {', '.join(map(repr, SOURCES[:-1]))} or {SOURCES[-1]!r}"
+    named = entry.get(given[0]) if given else None
+    inner = _given(named, "as") if isinstance(named, Mapping) and given[0] != "values" else []
+    places = [*_given(entry, "as", "at"), *inner]
+    if len(places) > 1:
+        yield path, "one place: 'as' or 'at', once"
+    if not places and given in (["objects"], ["query"]):
+        yield (*path, given[0]), "expected 'as': the key that it is put under"
+    if given == ["objects"] and isinstance(named, Mapping):
+        yield from _check_objects(named, (*path, "objects"))
+
+
+def _check_objects(named: Mapping[str, Any], path: Path) -> Found:
+    if "name" in named and (others := _given(named, "labels", "fieldSelector")):
+        yield path, f"one of 'name' and {others[0]!r}, not both"
 
 
 def _check_groups(groups: Any) -> Found:

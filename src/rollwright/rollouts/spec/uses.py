@@ -5,14 +5,18 @@ After: the registry finds the plugin and validates its options; here they are on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 
 from rollwright.rollouts.spec.part import Name, OneOrMany, Options, Part, Shorthand, expect, refuse
 
 COMPARISONS = "fieldComparisons"
+BLOCK = "block"
+"""The plugin that stands for what a block of the Prefect server says."""
+BLOCK_NAME = r"[a-z0-9-]+/[^/\s]+"
 
 _NAME_FORM = {"type": "string", "minLength": 1, "description": "The plugin, with its defaults."}
 
@@ -34,6 +38,32 @@ def _from_name(value: Any) -> Any:
     return value
 
 
+def _read_block_name(value: str) -> str:
+    if not re.fullmatch(BLOCK_NAME, value):
+        raise refuse(f"expected TYPE/NAME of a block, as `prefect block ls` shows; got {value!r}")
+    return value
+
+
+def _from_block(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read ``{block: TYPE/NAME, with: {…}}``: options go over those of the block."""
+    name, more = value[BLOCK], value.get("with", {})
+    if not isinstance(name, str):
+        raise refuse("expected the name of a block, TYPE/NAME", BLOCK)
+    if not re.fullmatch(BLOCK_NAME, name):
+        raise refuse(
+            f"expected TYPE/NAME of a block, as `prefect block ls` shows; got {name!r}", BLOCK
+        )
+    if others := sorted(set(value) - {BLOCK, "with"}):
+        raise refuse("stands beside 'block', which says it already", others[0])
+    return {"use": BLOCK, "with": {"name": name, "with": more} if more else {"name": name}}
+
+
+def _from_name_or_block(value: Any) -> Any:
+    if isinstance(value, Mapping) and BLOCK in value:
+        return _from_block(value)
+    return _from_name(value)
+
+
 def _from_source(value: Any) -> Any:
     if isinstance(value, Use):
         return value
@@ -41,6 +71,8 @@ def _from_source(value: Any) -> Any:
         raise expect("{path: …}, or {use, with}")
     if not value:
         raise refuse("expected 'path', or 'use' and 'with'")
+    if BLOCK in value:
+        return _from_block(value)
     return _from_path(value) if "path" in value else value
 
 
@@ -134,8 +166,28 @@ _PATH_FORM = {
     "additionalProperties": False,
 }
 
+_BLOCK_NAME_FORM = {"type": "string", "pattern": f"^{BLOCK_NAME}$"}
+_BLOCK_FORM = {
+    "type": "object",
+    "description": "What a block of the Prefect server says.",
+    "required": [BLOCK],
+    "properties": {
+        BLOCK: {**_BLOCK_NAME_FORM, "description": "The block: TYPE/NAME."},
+        "with": {"type": "object", "description": "Options that go over those of the block."},
+    },
+    "additionalProperties": False,
+}
+
+BlockName = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_read_block_name),
+    WithJsonSchema(_BLOCK_NAME_FORM, mode="validation"),
+]
 Named = Annotated[Use, Shorthand(_from_name, (_NAME_FORM,))]
 """A plugin by its name, or with options."""
-SourceUse = Annotated[Use, Shorthand(_from_source, (_PATH_FORM,))]
+NamedOrBlock = Annotated[Use, Shorthand(_from_name_or_block, (_NAME_FORM, _BLOCK_FORM))]
+"""A plugin by its name, with options, or as a block of the Prefect server says."""
+SourceUse = Annotated[Use, Shorthand(_from_source, (_PATH_FORM, _BLOCK_FORM))]
 CheckUse = Annotated[Use, Shorthand(_from_check, (_NAME_FORM, _CHECK_FORM))]
 RendererUses = Annotated[tuple[Named, ...], Field(min_length=1), OneOrMany(_as_list)]

@@ -1,7 +1,7 @@
 """What an action of a step does to one object, decided before anything is done.
 
 Before: ``steps`` knows the objects of each step; the live ones were read, the server was asked.
-After: ``stepping`` puts the changes into steps; ``engine.object_actions`` carries them out.
+After: ``stepping`` puts the changes into steps; ``engine.writing.object_actions`` carries them out.
 
 Each action is a row of ``DECISIONS``: from the object as it is to an operation and a reason. Any
 of them may be carried out twice: what is already so is kept, and a run that broke off goes on.

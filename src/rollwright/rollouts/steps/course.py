@@ -22,6 +22,7 @@ from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, diges
 from rollwright.rollouts.plan import Forecast, Planned
 from rollwright.rollouts.selection import is_selected
 from rollwright.rollouts.spec import Group, Rest, RolloutSpec, Step, Use, read_older, with_older
+from rollwright.rollouts.spec.older import UNCHECKED
 
 ALIASES = {"CreateOrUpdate": "Apply", "DeleteIfExists": "DeleteIfExist"}
 """Other names of actions (DOC-14, DOC-16)."""
@@ -64,7 +65,8 @@ class StepPlace:
     @cached_property
     def digest(self) -> str:
         """Digest of all that is declared of it, its objects included."""
-        declared = self.declared.model_dump(mode="json")
+        # Whom it is told changes nothing of what is done.
+        declared = self.declared.model_dump(mode="json", exclude={"feedback"})
         return digest_of([self.group, declared, sorted(one.digest for one in self.manifests)])
 
 
@@ -166,7 +168,8 @@ def declared(spec: RolloutSpec, wanted: ManifestSet) -> RolloutSpec:
     """
     if wanted.rollout is None or spec.groups:
         return spec
-    return with_older(spec, read_older(wanted.rollout))
+    # The names were looked up when it was rendered.
+    return with_older(spec, read_older(wanted.rollout, known=UNCHECKED))
 
 
 def chart(spec: RolloutSpec, wanted: ManifestSet) -> Course | None:

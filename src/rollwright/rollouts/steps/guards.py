@@ -1,7 +1,7 @@
 """What a step may not delete, whatever it says (PR-04, PR-07, PR-08, PR-12, PR-14).
 
 Before: ``stepping`` planned what the steps delete, or delete and create again.
-After: the plan carries the guards; ``engine.object_actions`` asks again before each delete.
+After: the plan carries the guards; ``engine.writing.object_actions`` asks again before each delete.
 
 A step names its object, so it needs no inventory that knows it: what some tool left behind may go
 this way, but nothing that belongs to another rollout, and nothing that is protected.

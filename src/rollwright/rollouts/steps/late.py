@@ -1,7 +1,7 @@
 """What a step does to an object that was not looked at when the plan was made.
 
 Before: a run failed, and steps for a rollback begin.
-After: ``engine.undoing`` carries them out like any other.
+After: ``engine.returning.undoing`` carries them out like any other.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import orjson
 
-from rollwright.rollouts.live import LiveObject
+from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Manifest
-from rollwright.rollouts.plan import Change, Operation, Prediction, Step
+from rollwright.rollouts.plan import Change, Operation, Prediction, Step, Wave
 from rollwright.rollouts.spec import Step as DeclaredStep
 from rollwright.rollouts.spec import Use
 from rollwright.rollouts.steps.actions import Facts, decide_in_step
-from rollwright.rollouts.steps.course import StepPlace
+from rollwright.rollouts.steps.course import Course, StepPlace
+from rollwright.rollouts.steps.stepping import Resumed, undo_waves
 
 
 def decide_late(step: Step, change: Change, live: LiveObject | None) -> Change:
@@ -40,6 +41,39 @@ def decide_late(step: Step, change: Change, live: LiveObject | None) -> Change:
     return replace(
         decide_in_step(facts), wave=change.wave, level=change.level, needs=change.needs,
         gates=change.gates, is_owned=change.is_owned,
+    )  # fmt: skip
+
+
+def undo_as_it_is(course: Course, live: LiveSet, past: Resumed) -> tuple[Wave, ...]:
+    """Return the steps for a rollback of the groups of a set that is left (HK-07).
+
+    Args:
+        course: The groups that are gone back through.
+        live: What is in the cluster, as far as it was read: what runs looks again.
+        past: What earlier runs have done of it.
+    """
+
+    def facts_of(step: StepPlace, manifest: Manifest, _wrote: str, _is_gone: bool) -> Facts:  # noqa: FBT001  (a callback)
+        found = live.get(manifest.ref)
+        return Facts(
+            step=step,
+            manifest=manifest,
+            live=found,
+            entry=None,
+            fate=lambda one, _is_gone: _applied(one, found),
+        )
+
+    return undo_waves(course, facts_of, past)
+
+
+def decide_again(change: Change, live: LiveObject | None) -> Change:
+    """Return a change of a plan after a step for a rollback has touched its object."""
+    if change.wanted is None or change.writes or change.is_skipped:
+        return change
+    again = _applied(change.wanted, live)
+    return replace(
+        again, wave=change.wave, level=change.level, needs=change.needs, gates=change.gates,
+        is_owned=change.is_owned, rules_digest=change.rules_digest, sent=change.sent,
     )  # fmt: skip
 
 

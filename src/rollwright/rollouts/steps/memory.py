@@ -15,6 +15,9 @@ from rollwright.rollouts.plan import Operation, Plan, Step
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.steps.actions import PatchMode, once_name, options_of
 
+REPORTED = "reported"
+"""Under this name the state remembers which steps count as done only because it was told."""
+
 SETTLED = "steps"
 """Under this name the state remembers which steps ended well, with which set."""
 
@@ -37,9 +40,20 @@ def remembered_steps(extra: Mapping[str, str], report: Report) -> Mapping[str, s
     """Return what else the state remembers after a run; the same for one without groups."""
     plan, found = report.plan, dict(extra)
     found.pop(SETTLED, None)
+    reported = {one.step: one.message for one in report.results if one.is_reported}
+    if plan.rollback is not None or report.outcome is Outcome.SUCCEEDED or reported:
+        found.pop(REPORTED, None)
+    if reported:
+        found[REPORTED] = orjson.dumps(reported).decode()
     if report.outcome is Outcome.SUCCEEDED and plan.course_digest and not _has_failures(report):
         found[SETTLED] = settled_digest(plan.course_digest, plan.wanted_digest)
     return found | dict.fromkeys(_patched(plan, report), "sent")
+
+
+def reported_steps(extra: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the steps that count as done only because somebody was told, and what was told."""
+    found: Mapping[str, str] = orjson.loads(extra.get(REPORTED) or "{}")
+    return found
 
 
 def _has_failures(report: Report) -> bool:

@@ -19,7 +19,7 @@ from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Manifest, ObjectRef
 from rollwright.rollouts.order import Ordering, Placed, order_deletes, order_upserts
 from rollwright.rollouts.plan import Change, Gate, Operation, Plan, Planned, Step, Wave, Way
-from rollwright.rollouts.state import RolloutState
+from rollwright.rollouts.state import Journal, RolloutState
 from rollwright.rollouts.steps.actions import (
     OPTIONS,
     REPEATED,
@@ -36,6 +36,8 @@ from rollwright.rollouts.steps.course import Course, GroupPlace, StepPlace
 from rollwright.rollouts.steps.memory import SETTLED, settled_digest
 
 IGNORED = "ignored"
+UNDO = "/onRollback/"
+"""What stands between the name of a group and that of its step for a rollback."""
 
 Decide = Callable[[StepPlace, Manifest, str, bool], Facts]
 """Gives the facts of an object in a step: who writes it before, and whether it is gone then."""
@@ -84,7 +86,7 @@ def resumed(state: RolloutState | None, course: Course, wanted_digest: str) -> R
     if journal is None:
         is_known = state.extra.get(SETTLED) == settled_digest(course.digest, wanted_digest)
         return Resumed(is_settled=is_known)
-    if journal.digest != wanted_digest or journal.rolled_back_to:
+    if journal.digest != wanted_digest or journal.rolled_back_to or had_turned_back(journal):
         return Resumed()
     done = {one.step: one.digest for one in journal.done}
     return Resumed(run_id=journal.goes_on_from or journal.run_id, done=done)
@@ -94,6 +96,8 @@ def passed_over(plan: Plan, state: RolloutState | None) -> Plan:
     """Return a plan in which steps that its interrupted run has carried out are done."""
     journal = state.journal if state else None
     if journal is None or not journal.done or journal.plan_id != plan.id:
+        return plan
+    if had_turned_back(journal):
         return plan
     done = {(one.step, one.digest) for one in journal.done}
     run_id = journal.goes_on_from or journal.run_id
@@ -111,10 +115,9 @@ def passed_over(plan: Plan, state: RolloutState | None) -> Plan:
 def going_on(state: RolloutState | None, plan: Plan) -> dict[str, Any]:
     """Return what a new journal takes over of that of the run which this one goes on from."""
     journal = state.journal if state else None
-    is_same = journal is not None and journal.digest == plan.wanted_digest
-    if journal is None or not is_same or journal.rolled_back_to or plan.rollback is not None:
+    if journal is None:
         return {}
-    known = {(step.name, step.digest) for step in plan.steps if step.group}
+    known = set(_going_on_with(plan, journal))
     if not known:
         return {}
     return {
@@ -122,6 +125,24 @@ def going_on(state: RolloutState | None, plan: Plan) -> dict[str, Any]:
         "done": tuple(one for one in journal.done if (one.step, one.digest) in known),
         "begun": tuple(one for one in journal.begun if (one.step, one.digest) in known),
     }
+
+
+def _going_on_with(plan: Plan, journal: Journal) -> Iterator[tuple[str, str]]:
+    """Yield names and digests of the steps that a run may have begun for the run of the journal."""
+    back = plan.rollback
+    is_same = journal.rolled_back_to == (back.revision if back else 0)
+    if back is None:
+        is_same = is_same and journal.digest == plan.wanted_digest
+    if is_same and not had_turned_back(journal):
+        yield from ((step.name, step.digest) for step in plan.steps if step.group)
+    # NB: of a run that has turned back, a rollback goes on with nothing but that.
+    if back is not None and (is_same or had_turned_back(journal)):
+        yield from ((step.name, step.digest) for wave in plan.undo for step in wave.steps)
+
+
+def had_turned_back(journal: Journal) -> bool:
+    """Whether a run had failed and begun to undo what it did: then it cannot be gone on with."""
+    return not journal.rolled_back_to and any(UNDO in one.step for one in journal.begun)
 
 
 def walk_course(
@@ -154,9 +175,14 @@ def walk_course(
             waves.append(maker.wave(run, number, waves[-1:]))
     if course.ignored:
         waves.append(_ignored_wave(course, waves[-1:]))
-    undo = () if course.is_back else tuple(maker.undo(group) for group in course.groups)
-    found = tuple(wave for wave in undo if wave.steps)
-    return Walk(waves=tuple(waves), undo=found, notes=(*notes, *dict.fromkeys(maker.notes)))
+    undo = () if course.is_back else maker.undo_waves()
+    return Walk(waves=tuple(waves), undo=undo, notes=(*notes, *dict.fromkeys(maker.notes)))
+
+
+def undo_waves(course: Course, facts_of: Decide, past: Resumed) -> tuple[Wave, ...]:
+    """Return the steps for a rollback of each group that has any, in the order of the groups."""
+    maker = _Maker(course=course, facts_of=facts_of, judge=lambda change: change, past=past)
+    return maker.undo_waves()
 
 
 @dataclass(kw_only=True)
@@ -213,15 +239,22 @@ class _Maker:
         return ordering
 
     def step(
-        self, place: StepPlace, ordering: Ordering, needs: tuple[str, ...], number: int
+        self,
+        place: StepPlace,
+        ordering: Ordering,
+        needs: tuple[str, ...],
+        number: int,
+        name: str = "",
     ) -> Step:
         """Return one step with what becomes of its objects."""
-        done_by = self.past.run_id if self.past.done.get(place.name) == place.digest else ""
+        name = name or place.name
+        done_by = self.past.run_id if self.past.done.get(name) == place.digest else ""
         changes = {one.ref: self._change(place, one, done_by) for one in place.manifests}
         placed = [one for one in ordering.placed if one.ref in changes]
         chained, gates = _chained(placed, ordering)
         return replace(
             step_of(place, self.course),
+            name=name,
             changes=tuple(
                 replace(
                     changes[one.ref], wave=number, level=one.level, needs=one.needs,
@@ -247,14 +280,18 @@ class _Maker:
         is_prune = change.operation is Operation.PRUNE
         return self.judge(change) if is_looked_at and not is_prune else change
 
+    def undo_waves(self) -> tuple[Wave, ...]:
+        """Return the steps for a rollback of each group that has any."""
+        return tuple(wave for group in self.course.groups if (wave := self.undo(group)).steps)
+
     def undo(self, group: GroupPlace) -> Wave:
         """Return the steps that run if the rollout goes back through a group."""
         before, self.written = self.written, {}
         steps: list[Step] = []
         for place in group.on_rollback:
             needs = tuple(step.name for step in steps[-1:])
-            made = self.step(place, self._order_of(place), needs, 0)
-            steps.append(replace(made, name=f"{group.name}/onRollback/{place.declared.name}"))
+            name = f"{group.name}{UNDO}{place.declared.name}"
+            steps.append(self.step(place, self._order_of(place), needs, 0, name))
         self.written = before
         return Wave(name=f"{group.name}/onRollback", steps=tuple(steps))
 

@@ -20,6 +20,7 @@ _TONES = {
     "failed": Tone.BAD,
     "timed-out": Tone.BAD,
     "cancelled": Tone.WARNING,
+    "superseded": Tone.WARNING,
 }
 
 

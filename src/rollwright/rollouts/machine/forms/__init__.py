@@ -53,6 +53,7 @@ from rollwright.rollouts.machine.forms.reports import (
 )
 from rollwright.rollouts.machine.forms.schemas import FORMS, machine_schema, schema_of_form
 from rollwright.rollouts.machine.forms.states import (
+    ApprovalForm,
     HoldForm,
     InterruptedForm,
     RemovalForm,
@@ -63,6 +64,7 @@ from rollwright.rollouts.machine.forms.states import (
 
 __all__ = [
     "FORMS",
+    "ApprovalForm",
     "AuditForm",
     "CarriedOutForm",
     "ChangeForm",

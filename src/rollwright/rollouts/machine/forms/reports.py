@@ -95,6 +95,7 @@ class ReportForm(TypedDict):
     revision: int
     """Zero when nothing had to be done."""
     outcome: str
+    """succeeded, failed, timed-out, cancelled or superseded (a newer run was desired)."""
     message: str
     """The worst object and its cause, or what was done."""
     hint: str

@@ -28,6 +28,8 @@ class RevisionForm(TypedDict):
     """How it ended, in one sentence."""
     isKept: bool
     """Whether its objects are kept, so that it can be gone back to."""
+    url: str
+    """Of a page about the run, such as its flow run; empty if there is none."""
 
 
 class InterruptedForm(TypedDict):
@@ -43,6 +45,8 @@ class InterruptedForm(TypedDict):
     """Of the set that the run was to bring about."""
     rolledBackTo: int | None
     """The revision that the run was going back to."""
+    url: str
+    """Of a page about the run, such as its flow run; empty if there is none."""
 
 
 class HoldForm(TypedDict):
@@ -86,6 +90,27 @@ class RemovedForm(TypedDict):
     """The mark that stands now."""
 
 
+class ApprovalForm(TypedDict):
+    """A plan that waits for an approval."""
+
+    planId: str
+    reason: str
+    """Why somebody has to agree."""
+    summary: str
+    """What would be done, counted."""
+    revision: str
+    trigger: str
+    """What set the run off, such as manual or schedule."""
+    askedBy: str
+    askedAt: str
+    expiresAt: str
+    """From when it is too late to answer."""
+    run: str
+    """The flow run that waits, or the trigger of a run that was refused."""
+    runName: str
+    """Name of the flow run that waits; empty without one."""
+
+
 class StatusForm(TypedDict):
     """What is live of one rollout."""
 
@@ -104,6 +129,8 @@ class StatusForm(TypedDict):
     hold: HoldForm | None
     removal: RemovalForm | None
     """Whether the rollout is marked for deletion."""
+    approval: ApprovalForm | None
+    """The plan that waits for an approval."""
     objects: list[ObjectStatusForm]
     """Worst first."""
     survivors: list[ReasonForm]
