@@ -115,8 +115,8 @@ for _type, _representer in (
 KubeDumper.add_representer(None, _represent_other)
 
 
-def dump(value: Any, *, sort_keys: bool = False) -> str:
-    """Write one JSON value as a YAML document.
+def dump(value: Any, *, sort_keys: bool = False, indent: int = 2) -> str:
+    """Write one JSON value as a YAML document; each level goes ``indent`` spaces further in.
 
     Raises:
         InvalidDocument: The value has no JSON form, or refers to itself.
@@ -126,6 +126,7 @@ def dump(value: Any, *, sort_keys: bool = False) -> str:
             value,
             Dumper=KubeDumper,
             sort_keys=sort_keys,
+            indent=indent,
             width=_NO_WIDTH,
             allow_unicode=True,
             default_flow_style=False,
