@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rollwright.errors import NotFound
 from rollwright.etcd.options import EtcdOptions, SecretRef
+from rollwright.plugins.blocks import secret_of_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ def _certificates(options: EtcdOptions) -> Certificates:
 
 
 def _read(source: SecretRef, what: str) -> bytes:
+    if source.block is not None:
+        return secret_of_block(source.block, f"etcd {what}").encode()
     if source.env is not None:
         place, found = f"variable {source.env}", os.environ.get(source.env, "").encode()
     else:

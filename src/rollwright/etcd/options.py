@@ -7,7 +7,6 @@ After: ``access`` reads the files and secrets that they name, when the first cal
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
@@ -33,10 +32,8 @@ def _read_endpoint(value: str) -> str:
 def _read_secret(value: Any) -> Any:
     if isinstance(value, SecretRef):
         return value
-    if isinstance(value, Mapping) and set(value) == {"block"}:
-        raise ValueError("a block is read with Prefect only; write {env: NAME} or {file: PATH}")
     if problem := secret_problem(value):
-        raise ValueError(problem.replace(", {file: PATH} or {block: NAME}", " or {file: PATH}"))
+        raise ValueError(problem)
     return value
 
 
@@ -57,6 +54,7 @@ class SecretRef(BaseModel):
 
     env: str | None = Field(default=None, description="Variable of the environment.")
     file: str | None = Field(default=None, description="Path of a file.")
+    block: str | None = Field(default=None, description="Block of the Prefect server.")
 
 
 Secret = Annotated[SecretRef, BeforeValidator(_read_secret)]

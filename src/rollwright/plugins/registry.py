@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from rollwright.errors import InvalidSpec, PluginNotFound, Problem
+from rollwright.plugins.blocks import BLOCK, named_by_block
+from rollwright.plugins.blocks import GROUPS as BLOCK_GROUPS
 from rollwright.plugins.site_files import SiteFiles
 
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +37,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "triggers": ("read", "listen"),
     "stores": ("bind",),
     "locks": ("bind",),
-    "feedback": ("tell",),
+    "feedback": ("tell", "bind"),
 }
 """Every kind of plugin, with the methods of which it has one."""
 
@@ -107,6 +109,7 @@ class Registry:
         self._site_files = SiteFiles(site or Path())
         self._tables: dict[str, Mapping[str, _Entry]] = {}
         self._types: dict[tuple[str, str], type[Any]] = {}
+        self._blocks: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
         problems = tuple(self._site_problems())
         if problems:
             raise InvalidSpec(problems)
@@ -149,11 +152,21 @@ class Registry:
 
         from rollwright.plugins.options import problems_of  # noqa: PLC0415  (imports pydantic)
 
+        if name == BLOCK and group in BLOCK_GROUPS:
+            path = f"block {(options or {}).get('name')}"
+            name, options = self._by_block(group, options or {})
         plugin = self.find(group, name)
         try:
             return TypeAdapter(plugin).validate_python(dict(options or {}))
         except ValidationError as error:
             raise InvalidSpec(problems_of(error, where=where, path=path)) from error
+
+    def _by_block(self, group: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Return what a block says, asked for once."""
+        key = (group, repr(options))
+        if key not in self._blocks:
+            self._blocks[key] = named_by_block(group, options)
+        return self._blocks[key]
 
     def names(self, group: str) -> tuple[str, ...]:
         """Return the registered names of a group, sorted."""

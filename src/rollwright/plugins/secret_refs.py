@@ -1,19 +1,25 @@
 """Secrets that options of plugins name: where they are read from, never the secret.
 
-Before: a document holds ``{env: NAME}`` or ``{file: PATH}``.
+Before: a document holds ``{env: NAME}``, ``{file: PATH}`` or ``{block: NAME}``.
 After: the plugin reads it when it opens its first connection.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from rollwright.errors import NotFound
+from rollwright.plugins.blocks import secret_of_block
 from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.spec.secrets import secret_problem
 
@@ -25,6 +31,12 @@ class SecretSource(BaseModel):
 
     env: str | None = Field(default=None, description="Variable of the environment.")
     file: str | None = Field(default=None, description="Path of a file.")
+    block: str | None = Field(default=None, description="Block of the Prefect server.")
+
+    @model_serializer(mode="wrap")
+    def _as_it_is_named(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Name it in one way, so that what is written can be read again."""
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 def check_secret(value: Any) -> Any:
@@ -35,10 +47,8 @@ def check_secret(value: Any) -> Any:
     """
     if isinstance(value, SecretSource):
         return value
-    if isinstance(value, Mapping) and set(value) == {"block"}:
-        raise ValueError("a block is read with Prefect only; write {env: NAME} or {file: PATH}")
     if problem := secret_problem(value):
-        raise ValueError(problem.replace(", {file: PATH} or {block: NAME}", " or {file: PATH}"))
+        raise ValueError(problem)
     return value
 
 
@@ -49,13 +59,18 @@ NamedSecret = Annotated[SecretSource, BeforeValidator(check_secret)]
 def read_secret(source: SecretSource, what: str) -> str:
     """Return the secret, without the end of its line.
 
+    A block is asked of the Prefect server: where an event loop runs, call it in a thread.
+
     Args:
         source: Where it is.
         what: What a message calls it, such as ``postgres password``.
 
     Raises:
-        NotFound: The variable or file is not there, empty, or not text.
+        NotFound: The variable, file or block is not there, empty, or not text.
+        Unreachable: The Prefect server does not give the block.
     """
+    if source.block is not None:
+        return secret_of_block(source.block, what).rstrip("\r\n")
     if source.env is not None:
         place, hint = f"variable {source.env}", "set the variable"
         text = os.environ.get(source.env, "")

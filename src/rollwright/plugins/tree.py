@@ -57,6 +57,24 @@ def files(root: Path, start: Path, *, recurse: bool = True) -> Iterator[Path]:
         yield start
 
 
+def links(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield every link of a tree and what it leads to, hidden ones too; not those of ``.git``.
+
+    They belong to what a tree holds: a link that leads to another folder changes no file.
+    """
+    home = root.resolve()
+    for folder, folders, names in os.walk(home):
+        folders[:] = sorted(one for one in folders if one != ".git")
+        for path in (Path(folder, name) for name in sorted((*folders, *names))):
+            if path.is_symlink():
+                yield as_text(name_in(home, path)), as_text(_target(home, path))
+
+
+def as_text(name: str) -> str:
+    """Return the name of a file as text, also if its bytes are no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def name_in(root: Path, path: Path) -> str:
     """Return how messages and keys call a file: its path below the root, or its name."""
     home = root.resolve()
@@ -84,6 +102,7 @@ def _below(home: Path, folder: Path, *, recurse: bool) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
+        _refuse_unreadable(entry.name)
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             if recurse:
@@ -106,6 +125,23 @@ def _check(home: Path, path: Path) -> bool:
     if not real.is_file() and not real.is_dir():
         raise RenderError(f"{name} is neither a file nor a folder")
     return real.is_file()
+
+
+def _refuse_unreadable(name: str) -> None:
+    if (shown := as_text(name)) == name:
+        return
+    raise RenderError(
+        f"the name of a file is not UTF-8: {excerpt(shown)}",
+        hint="rename it; keys and messages are text",
+    )
+
+
+def _target(home: Path, link: Path) -> str:
+    try:
+        place = link.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        place = home.parent
+    return name_in(home, place) if place.is_relative_to(home) else str(link.readlink())
 
 
 def _refuse_leading_out(home: Path, pure: PurePosixPath) -> None:

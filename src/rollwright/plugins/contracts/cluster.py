@@ -135,7 +135,9 @@ class PatchForm(StrEnum):
 class PatchRequest:
     """A patch of one object: ``operations`` of a JSON patch, else ``content``.
 
-    ``is_dry_run`` asks the server for its answer and writes nothing.
+    ``is_dry_run`` asks the server for its answer and writes nothing. ``subresource``, such as
+    ``status``, is what is patched instead of the object. ``is_strict`` refuses fields that the
+    schema does not have; otherwise the server leaves them out.
     """
 
     ref: ObjectRef
@@ -145,6 +147,8 @@ class PatchRequest:
     is_dry_run: bool = False
     form: PatchForm = PatchForm.JSON
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    subresource: str = ""
+    is_strict: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

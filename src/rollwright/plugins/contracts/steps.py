@@ -20,6 +20,35 @@ Ask: TypeAlias = Callable[[str], Awaitable[bool]]
 """Puts a question to a person; true for yes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person said to a step that waits.
+
+    Attributes:
+        may_go_on: Whether the run may go on.
+        at: When they said so.
+        actor: Who; empty for the one who runs this process.
+        reason: Why; empty if they did not say.
+    """
+
+    may_go_on: bool
+    at: datetime
+    actor: str = ""
+    reason: str = ""
+
+
+class Answers(Protocol):
+    """Where a step finds what people answer from elsewhere than the terminal of the run."""
+
+    async def wait(self, question: str) -> Answer:
+        """Say that an answer is waited for, and return it when it is there."""
+        ...
+
+    async def keep(self, answer: Answer) -> None:
+        """Write down who said what, wherever they said it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ActionRequest:
     """What an action is asked to carry out.
@@ -35,7 +64,8 @@ class ActionRequest:
         tell: Takes one line of progress.
         timeout: How long the action may take (``time_limit``); the engine ends it a little later.
         begun_at: When the step began; of a resumed run, when it began first.
-        ask: Asks a person; ``None`` where nobody can be asked.
+        ask: Asks the person at the terminal; ``None`` where nobody is.
+        answers: Where answers from elsewhere are found; ``None`` where there is no such place.
         hidden: Values of Secrets that no message, log or name may repeat.
         site: Folder of the site; ``None`` where there is none.
         commands: Programs that the site lets actions start, as globs of paths.
@@ -51,6 +81,7 @@ class ActionRequest:
     timeout: timedelta = timedelta(minutes=10)
     begun_at: datetime | None = None
     ask: Ask | None = None
+    answers: Answers | None = None
     hidden: frozenset[str] = field(default=frozenset(), repr=False)
     site: Path | None = None
     commands: tuple[str, ...] = ()
@@ -108,6 +139,14 @@ class CheckRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SqlReport:
+    """A statement for a database of the site, by its name there."""
+
+    database: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What a check found, and why.
 
@@ -117,12 +156,15 @@ class CheckResult:
         recheck_after: Ask again after so long although nothing happens; ``None`` for at the next
             event only.
         is_timeout: Whether the failure is that time ran out.
+        report: What is told of the failure; once it is told, the step counts as done. ``None``
+            for a failure that counts.
     """
 
     verdict: Verdict
     reason: str = ""
     recheck_after: timedelta | None = None
     is_timeout: bool = False
+    report: SqlReport | None = None
 
 
 @runtime_checkable
