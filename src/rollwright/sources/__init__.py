@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-BUILTIN = {"path": "rollwright.sources.path:Path"}
+BUILTIN = {"git": "rollwright.sources.git.source:Git", "path": "rollwright.sources.path:Path"}

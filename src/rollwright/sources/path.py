@@ -41,6 +41,10 @@ class Path(BaseModel):
         """
         return await asyncio.to_thread(self._fetch, request)
 
+    async def resolve(self, request: FetchRequest) -> str:
+        """Return the revision that ``fetch`` would give: the digest is all there is to ask."""
+        return (await self.fetch(request)).revision
+
     def _fetch(self, request: FetchRequest) -> Checkout:
         root = self._root(request.base)
         revision = f"path@sha256:{_digest(root)}"
@@ -74,4 +78,7 @@ def _digest(root: pathlib.Path) -> str:
         name = tree.name_in(root, path)
         whole.update(f"{len(name.encode())}:{name}\0".encode())
         whole.update(sha256(content).digest())
+    for name, target in tree.links(root):
+        if not any(part.startswith(".") for part in name.split("/")):
+            whole.update(f"{len(name.encode())}:{name}\0{len(target.encode())}:{target}\0".encode())
     return whole.hexdigest()
