@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 BUILTIN = {
+    "helm": "rollwright.renderers.helm:Helm",
+    "jinja": "rollwright.renderers.jinja.renderer:Jinja",
     "jsonnet": "rollwright.renderers.jsonnet:Jsonnet",
     "kustomize": "rollwright.renderers.kustomize:Kustomize",
     "plain": "rollwright.renderers.plain:Plain",
+    "tree": "rollwright.renderers.tree.renderer:Tree",
 }

@@ -17,20 +17,39 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 
 from rollwright.errors import EXCERPT_LENGTH, RenderError
 
 MAX_OUTPUT = 50 * 2**20
 MAX_MEMORY = 2 * 2**30
+FAILED = " failed: "
+"""Stands in an error before what the child itself complained of."""
+
 _MAX_COMPLAINTS = 64 * 2**10
 _CHUNK = 2**16
+_CPU_GRACE_SECONDS = 2
 _BEGINNING = 80
 
 _NOISE = re.compile(
     r'^#? ?Warning: .*$|^[EWI]\d{4} \S+ +\d+ \S+\] ("command failed" err=)?|^error: ', re.MULTILINE
 )
 """Warnings, and what kubectl's log writes before an error."""
+
+_TOO_MUCH = re.compile(
+    rb"^fatal error: .*out of memory|^fatal error: .*cannot allocate|memory allocation"
+    rb"|^MemoryError|std::bad_alloc",
+    re.MULTILINE,
+)
+_TOO_DEEP = re.compile(rb"goroutine stack exceeds|stack overflow")
+_SIGNALS: Mapping[int, str] = {
+    signal.SIGXCPU: "it took more processor time than it may",
+    signal.SIGSEGV: "it crashed; it is nested too deeply, or needs too much memory",
+    signal.SIGBUS: "it crashed; it is nested too deeply, or needs too much memory",
+    signal.SIGABRT: "it was aborted; it is nested too deeply, or needs too much memory",
+}
+"""What an engine that runs away ends with."""
 
 # Nothing answers there: what a renderer did not bring along cannot be had (RE-01).
 _NOWHERE = "http://127.0.0.1:9"
@@ -55,7 +74,9 @@ class Child:
         timeout: How long it may take.
         root: Folder that it reads; messages leave its path out.
         max_output: Bytes it may print.
+        max_file: Bytes of the largest file that it may write; 0 for any.
         environment: What it sees beside its own home.
+        prints_complaints: Whether what it prints is part of a complaint.
         clean: Takes out of a complaint about ``root`` what nobody may read.
     """
 
@@ -64,7 +85,9 @@ class Child:
     timeout: timedelta
     root: Path
     max_output: int = MAX_OUTPUT
+    max_file: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    prints_complaints: bool = False
     clean: Callable[[str, Path], str] | None = None
 
 
@@ -89,9 +112,19 @@ async def run(child: Child) -> bytes:
     if len(output) > child.max_output:
         raise RenderError(f"{child.name} printed more than {child.max_output:,} bytes")
     if status:
+        complaints = output + complaints if child.prints_complaints else complaints
         complaint = await asyncio.to_thread(_complaint, complaints, child, status)
-        raise RenderError(f"{child.name} failed: {complaint}")
+        raise RenderError(f"{child.name}{FAILED}{complaint}")
     return output
+
+
+def ending(status: int, complaints: bytes) -> str:
+    """Return what it means that a child was ended by a signal or ran out of memory (J1)."""
+    if _TOO_MUCH.search(complaints):
+        return f"it needs more than {MAX_MEMORY // 2**20:,} MiB of memory"
+    if _TOO_DEEP.search(complaints):
+        return "it is nested too deeply (stack overflow)"
+    return _SIGNALS.get(-status, "") if status < 0 else ""
 
 
 async def _start(child: Child, home: Path) -> asyncio.subprocess.Process:
@@ -120,6 +153,11 @@ async def _start(child: Child, home: Path) -> asyncio.subprocess.Process:
     with suppress(OSError):
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
         resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+        if child.max_file:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (child.max_file, child.max_file))
+        # What nobody waits for any more, because we were killed, ends as well.
+        seconds = ceil(child.timeout.total_seconds()) * (os.cpu_count() or 1) + _CPU_GRACE_SECONDS
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
     return process
 
 
@@ -155,6 +193,8 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _complaint(complaints: bytes, child: Child, status: int) -> str:
     """Return what a child complained of; of a long chain of causes, the first and the last."""
+    if words := ending(status, complaints):
+        return words
     text, root = _NOISE.sub("", complaints.decode("utf-8", "replace")), child.root
     text = child.clean(text, root) if child.clean else text
     line = " ".join(text.replace(f"{root}/", "").replace(str(root), ".").split())

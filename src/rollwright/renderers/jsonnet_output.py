@@ -5,7 +5,7 @@ Before: the child evaluated the file. After: ``Collector`` makes manifests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,25 +27,31 @@ class _Found:
     value: Any
 
 
-def manifests_of(value: Any, file: str, revision: str) -> ManifestSet:
-    """Return the objects of an output.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What one file yielded; ``prefix`` is what the keys of its objects begin with."""
 
-    Args:
-        value: What was yielded.
-        file: What was evaluated; everything comes from it.
-        revision: Of the source.
+    file: str
+    value: Any
+    prefix: str = ""
+
+
+def manifests_of(outputs: Sequence[Output], revision: str) -> ManifestSet:
+    """Return the objects of the outputs; ``revision`` is the source's.
 
     Raises:
-        InvalidManifests: It holds something else than objects, or an object twice.
+        InvalidManifests: They hold something else than objects, or an object twice.
     """
-    origin, collector = Origin(file=file), Collector()
-    if _has_rollout(value):
-        _refuse_others(value, file)
-        if value.get(ROLLOUT) is not None:
-            collector.take_rollout(_with_head(value[ROLLOUT]), origin)
-        value = value[OBJECTS]
-    for found in _walk(value, ""):
-        _take(collector, found, origin)
+    collector = Collector()
+    for output in outputs:
+        origin, value = Origin(file=output.file), output.value
+        if _has_rollout(value):
+            _refuse_others(value, output.file)
+            if value.get(ROLLOUT) is not None:
+                collector.take_rollout(_with_head(value[ROLLOUT]), origin)
+            value = value[OBJECTS]
+        for found in _walk(value, output.prefix):
+            _take(collector, found, origin)
     return _keyed(collector.finish(revision))
 
 

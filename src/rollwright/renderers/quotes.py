@@ -17,6 +17,7 @@ from typing import Any
 from rollwright.documents import load_all
 from rollwright.errors import InvalidDocument
 from rollwright.rollouts.hiding import SECRET_PARTS, hidden_texts
+from rollwright.rollouts.spec.secrets import is_secret_name
 
 LARGEST_BYTES = 2**20
 """Of one file; a larger one is not looked through for a message."""
@@ -35,6 +36,28 @@ def without_secrets(text: str, root: Path) -> str:
     for value in sorted(_values_in(root), key=len, reverse=True):
         text = text.replace(value, "***")
     return text
+
+
+def without_secret_values(line: str, text: str) -> str:
+    """Return a line of a text without the values of the text's Secrets."""
+    if not any(mark in text for mark in _MARKS):
+        return line
+    for value in sorted(_of_text(text), key=len, reverse=True):
+        line = line.replace(value, "***") if value else line
+    return line
+
+
+def secret_texts(value: Any) -> Iterator[str]:
+    """Yield what stands in values under a name that means a secret."""
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from secret_texts(inner)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if is_secret_name(str(key)):
+                yield from (text for text in _leaves(inner) if text)
+            else:
+                yield from secret_texts(inner)
 
 
 def _values_in(root: Path) -> frozenset[str]:
