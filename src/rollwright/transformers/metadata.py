@@ -1,17 +1,20 @@
-"""Labels and annotations on every object. Selectors and pod templates stay as they are."""
+"""Labels and annotations on objects; in their selectors and templates where that is asked for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from rollwright.plugins.contracts import TransformRequest
 from rollwright.plugins.options import OPTIONS
-from rollwright.rollouts.manifest import Manifest, ManifestSet
+from rollwright.rollouts.manifest import Body, Manifest, ManifestSet
+from rollwright.transformers.editing import mapping, with_bodies
+from rollwright.transformers.extra import Extra
+from rollwright.transformers.label_fields import Places, selector_places, template_places
+from rollwright.transformers.places import changed, parse
 from rollwright.transformers.target import Target
 
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -42,16 +45,34 @@ class Labels(BaseModel):
     Attributes:
         labels: What to set; an object's own value of the same key is replaced.
         target: Which objects; every one by default.
+        include_selectors: Whether selectors and templates get them too. A selector of a workload
+            that exists cannot be changed.
+        include_templates: Whether the templates of pods, jobs and volume claims get them too.
+        paths: More places that hold labels, such as ``spec.podMetadata.labels``, by kind.
     """
 
     model_config = OPTIONS
 
     labels: Mapping[Key, LabelValue] = Field(min_length=1)
     target: Target = Target()
+    include_selectors: bool = False
+    include_templates: bool = False
+    paths: tuple[Extra, ...] = ()
 
     def transform(self, request: TransformRequest) -> ManifestSet:
         """Return the set with the labels."""
-        return _set(request.manifests, self.target, "labels", self.labels)
+        return with_bodies(request.manifests, self.target, self._labelled)
+
+    def _labelled(self, manifest: Manifest) -> Body:
+        return _with_values(manifest.body, self._places(manifest), self.labels)
+
+    def _places(self, manifest: Manifest) -> Places:
+        yield ("metadata", "labels"), True
+        if self.include_selectors or self.include_templates:
+            yield from template_places(manifest, "labels")
+        if self.include_selectors:
+            yield from selector_places(manifest)
+        yield from _extra(self.paths, manifest)
 
 
 class Annotations(BaseModel):
@@ -60,27 +81,44 @@ class Annotations(BaseModel):
     Attributes:
         annotations: What to set; an object's own value of the same key is replaced.
         target: Which objects; every one by default.
+        include_templates: Whether the templates of pods and jobs get them too.
+        paths: More places that hold annotations, by kind.
     """
 
     model_config = OPTIONS
 
     annotations: Mapping[Key, str] = Field(min_length=1)
     target: Target = Target()
+    include_templates: bool = False
+    paths: tuple[Extra, ...] = ()
 
     def transform(self, request: TransformRequest) -> ManifestSet:
         """Return the set with the annotations."""
-        return _set(request.manifests, self.target, "annotations", self.annotations)
+        return with_bodies(request.manifests, self.target, self._annotated)
+
+    def _annotated(self, manifest: Manifest) -> Body:
+        return _with_values(manifest.body, self._places(manifest), self.annotations)
+
+    def _places(self, manifest: Manifest) -> Places:
+        yield ("metadata", "annotations"), True
+        if self.include_templates:
+            yield from template_places(manifest, "annotations")
+        yield from _extra(self.paths, manifest)
 
 
-def _set(
-    manifests: ManifestSet, target: Target, field: str, values: Mapping[str, str]
-) -> ManifestSet:
-    def changed(manifest: Manifest) -> Manifest:
-        metadata = manifest.body["metadata"]
-        both = {**(metadata.get(field) or {}), **values}
-        return manifest.with_body({**manifest.body, "metadata": {**metadata, field: both}})
+def _extra(paths: tuple[Extra, ...], manifest: Manifest) -> Places:
+    return ((parse(one.path), True) for one in paths if one.means(manifest))
 
-    return replace(
-        manifests,
-        manifests=tuple(changed(one) if target.matches(one) else one for one in manifests),
-    )
+
+def _with_values(body: Body, places: Places, values: Mapping[str, str]) -> Body:
+    changed_body: Any = body
+    for steps, is_made in places:
+
+        def put(old: Any, is_made: bool = is_made) -> Any:  # noqa: FBT001  (bound now)
+            if not is_made and not isinstance(old, Mapping):
+                return old
+            return {**mapping(old), **values}
+
+        changed_body = changed(changed_body, steps, put, create=is_made)
+    result: Body = changed_body
+    return result

@@ -1,19 +1,21 @@
-"""Changes of single fields: JSON patches (RFC 6902) and merge patches (RFC 7386)."""
+"""Changes of single fields: JSON patches, merge patches, and Kubernetes' strategic ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from rollwright.errors import RenderError
 from rollwright.plugins.contracts import TransformRequest
 from rollwright.plugins.options import OPTIONS
-from rollwright.rollouts.body import identity_problems, sendable
-from rollwright.rollouts.manifest import Manifest, ManifestSet, is_secret, refuse_twins
+from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, is_secret
+from rollwright.rollouts.strategic import strategic_merge
+from rollwright.transformers.editing import as_object, refuse_aimless, with_bodies
+from rollwright.transformers.shapes import Shapes
 from rollwright.transformers.target import Target
 
 _OPERATIONS = {
@@ -31,8 +33,11 @@ class Patch(BaseModel):
 
     Attributes:
         target: Which objects.
-        patch: A list of JSON patch operations, or a mapping that is merged in, in which null
-            removes a field.
+        patch: A list of JSON patch operations (RFC 6902), or a mapping that is merged in, in
+            which null removes a field.
+        type: How a mapping is merged in: ``merge`` replaces lists (RFC 7386), ``strategic`` merges
+            them by the keys that the schema of the kind names, as kubectl and kustomize do;
+            ``$patch: delete`` then drops an object or an item.
         optional: Whether it is good that no object is meant.
     """
 
@@ -40,6 +45,7 @@ class Patch(BaseModel):
 
     target: Target
     patch: tuple[Mapping[str, Any], ...] | Mapping[str, Any]
+    type: Literal["merge", "strategic", "json"] | None = None
     optional: bool = False
 
     @field_validator("patch")
@@ -54,6 +60,12 @@ class Patch(BaseModel):
             raise ValueError("; ".join(problems))
         return patch
 
+    @model_validator(mode="after")
+    def _type_fits(self) -> Self:
+        if self.type is not None and (self.type == "json") is isinstance(self.patch, Mapping):
+            raise ValueError("a patch of type json is a list, one of any other type a mapping")
+        return self
+
     def transform(self, request: TransformRequest) -> ManifestSet:
         """Return the set with its objects patched.
 
@@ -61,26 +73,28 @@ class Patch(BaseModel):
             RenderError: The target means no object, or the patch does not fit one.
             InvalidManifests: Two objects have one identity afterwards.
         """
-        changed = tuple(
-            self._patched(one) if self.target.matches(one) else one for one in request.manifests
-        )
-        if not self.optional and not any(map(self.target.matches, request.manifests)):
-            raise RenderError(
-                f"patch: no object matches {self.target}",
-                hint="correct the target, or set optional: true",
-            )
-        refuse_twins(changed)
-        return replace(request.manifests, manifests=changed)
+        if not self.optional:
+            refuse_aimless("patch", self.target, request.manifests)
+        if self._drops_objects:
+            kept = tuple(one for one in request.manifests if not self.target.matches(one))
+            return replace(request.manifests, manifests=kept)
+        shapes = Shapes(request.manifests)
+        return with_bodies(request.manifests, self.target, lambda one: self._patched(one, shapes))
 
-    def _patched(self, manifest: Manifest) -> Manifest:
-        if isinstance(self.patch, Mapping):
-            body = merged(manifest.body, self.patch)
-        else:
+    @property
+    def _drops_objects(self) -> bool:
+        if not isinstance(self.patch, Mapping):
+            return False
+        return self.type == "strategic" and self.patch.get("$patch") == "delete"
+
+    def _patched(self, manifest: Manifest, shapes: Shapes) -> Body:
+        if not isinstance(self.patch, Mapping):
             body = _operated(manifest, self.patch)
-        problems = identity_problems(body, str(manifest.origin))
-        if problems:
-            raise RenderError(f"patch: {manifest.ref} is no object afterwards: {problems[0]}")
-        return manifest.with_body(sendable(body))
+        elif self.type == "strategic":
+            body = _merged_by_keys(manifest, self.patch, shapes)
+        else:
+            body = merged(manifest.body, self.patch)
+        return as_object(manifest, body, "patch")
 
 
 def merged(value: Any, patch: Any) -> Any:
@@ -94,6 +108,14 @@ def merged(value: Any, patch: Any) -> Any:
         else:
             result[key] = merged(result.get(key), wanted)
     return result
+
+
+def _merged_by_keys(manifest: Manifest, patch: Mapping[str, Any], shapes: Shapes) -> Any:
+    try:
+        return strategic_merge(manifest.body, patch, shapes.of(manifest))
+    except ValueError as error:
+        hint = f"the object stands in {manifest.origin}"
+        raise RenderError(f"patch: {manifest.ref}: {error}", hint=hint) from error
 
 
 def _operation_problem(operation: Mapping[str, Any]) -> str | None:
