@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-BUILTIN = {"schema": "rollwright.validators.schema:Schema"}
+BUILTIN = {
+    "ambiguous": "rollwright.validators.ambiguous:Ambiguous",
+    "deprecated": "rollwright.validators.deprecated:Deprecated",
+    "policies": "rollwright.validators.policies:Policies",
+    "schema": "rollwright.validators.schema:Schema",
+}

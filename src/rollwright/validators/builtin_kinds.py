@@ -1,25 +1,21 @@
 """The schemas of Kubernetes' own kinds, strict: a field that they do not know is a mistake.
 
-They come from the data files of ``kubernetes-validate``; its code, which imports a slower
-validator, is not used. A kind is compiled when its first object is looked at.
+A kind is compiled when its first object is looked at.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import orjson
-
-from rollwright.errors import RenderError
+from rollwright.plugins.kube_schemas import definitions, names_by_kind, versions
 from rollwright.rollouts.manifest import group_of
+from rollwright.validators.lists import Place, Places
 
-_FOLDER = re.compile(r"v(\d+)\.(\d+)\.\d+-local-strict")
+__all__ = ["BuiltinKinds", "builtin_kinds", "is_stable", "versions"]
+
 _HOME = "urn:kubernetes"
 _METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -28,17 +24,19 @@ class BuiltinKinds:
     """The kinds of one Kubernetes version.
 
     Args:
-        folder: The schema files of that version.
+        version: Such as ``1.36``; empty for the newest one that is installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, version: str = "") -> None:
         import jsonschema_rs  # noqa: PLC0415  (a native library; only validation needs it)
 
         self._rs = jsonschema_rs
-        self.document = orjson.loads((folder / "_definitions.json").read_bytes())
+        self.document = definitions(version)
         self._registry = jsonschema_rs.Registry([(_HOME, {**self.document, "$id": _HOME})])
-        self._names = _by_kind(self.document["$defs"])
+        self._names = names_by_kind(version)
         self._compiled: dict[str, Any] = {}
+        self._places = Places(self.document["$defs"])
+        self._lists: dict[str, Place | None] = {}
 
     def find(self, api_version: str, kind: str) -> Any:
         """Return the compiled schema of a kind, ``None`` if this version has none."""
@@ -48,6 +46,15 @@ class BuiltinKinds:
     def metadata(self) -> Any:
         """Return the compiled schema of ``metadata``."""
         return self._validator(_METADATA)
+
+    def lists(self, api_version: str, kind: str) -> Place | None:
+        """Return where a kind has lists whose items are unique; ``None`` if it has none."""
+        name = self._names.get((api_version, kind))
+        if name is None:
+            return None
+        if name not in self._lists:
+            self._lists[name] = self._places.of(self.document["$defs"][name])
+        return self._lists[name]
 
     def kinds_of(self, api_version: str) -> tuple[str, ...]:
         """Return the kinds of one group and version."""
@@ -64,11 +71,6 @@ class BuiltinKinds:
         return self._compiled[name]
 
 
-def versions() -> tuple[str, ...]:
-    """Return the Kubernetes versions whose schemas are installed, oldest first."""
-    return tuple(sorted(_folders(), key=_order))
-
-
 @cache
 def builtin_kinds(version: str = "") -> BuiltinKinds:
     """Return the kinds of a version such as ``1.36``; of the newest one without.
@@ -76,37 +78,7 @@ def builtin_kinds(version: str = "") -> BuiltinKinds:
     Raises:
         RenderError: Its schemas are not installed.
     """
-    known = versions()
-    wanted = version.removeprefix("v") or (known[-1] if known else "")
-    if wanted not in known:
-        raise RenderError(
-            f"no schemas of Kubernetes {wanted}", hint=f"installed: {', '.join(known) or 'none'}"
-        )
-    return BuiltinKinds(_folders()[wanted])
-
-
-@cache
-def _folders() -> Mapping[str, Path]:
-    spec = find_spec("kubernetes_validate")
-    homes = spec.submodule_search_locations if spec else None
-    found = Path(next(iter(homes))) / "kubernetes-json-schema" if homes else Path()
-    matches = ((path, _FOLDER.fullmatch(path.name)) for path in found.glob("v*-local-strict"))
-    return {f"{match[1]}.{match[2]}": path for path, match in matches if match}
-
-
-def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
-
-
-def _by_kind(definitions: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    names = {}
-    for name, definition in definitions.items():
-        kinds = definition.get("x-kubernetes-group-version-kind", ())
-        # What many kinds share (DeleteOptions, WatchEvent) is no object.
-        if len(kinds) == 1:
-            group, version, kind = (kinds[0][key] for key in ("group", "version", "kind"))
-            names[f"{group}/{version}" if group else version, kind] = name
-    return names
+    return BuiltinKinds(version)
 
 
 def is_stable(api_version: str) -> bool:

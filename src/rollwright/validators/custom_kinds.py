@@ -1,9 +1,9 @@
-"""The schemas of custom kinds whose definition is rendered beside them.
+"""The schemas of custom kinds whose definition is rendered beside them, or in the cluster.
 
 A structural schema of a CustomResourceDefinition says more than JSON Schema can, and some of it
 otherwise: it is OpenAPI v3.0, whose bounds are those of draft 4; fields that it does not name
 are dropped by the server, so here they are mistakes; defaults are filled in before anything is
-checked. CEL rules and formats are left to the server.
+checked. CEL rules are those of ``rules``; formats are left to the server.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rollwright.documents import path_text
+from rollwright.rollouts.manifest import Manifest
 
 _TYPES = {
     "array": "a list",
@@ -21,6 +22,15 @@ _TYPES = {
     "string": "text",
 }
 _FORMATS = {"byte": "base64"}
+
+
+def place_of(manifest: Manifest) -> str:
+    """Return where an object was written, as problems say it.
+
+    Where an engine built many objects of one file, the file alone would say too little.
+    """
+    origin = manifest.origin
+    return str(origin) if origin.line else f"{origin} {manifest.ref}"
 
 
 def found_in(error: Any, value: Any, schema: Any, *, is_secret: bool) -> Iterator[tuple[str, str]]:
