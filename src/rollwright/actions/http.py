@@ -10,21 +10,32 @@ by which the other side can know a repetition of the same step of the same run.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from rollwright.errors import NotFound, excerpt
 from rollwright.plugins.contracts import ActionRequest
+from rollwright.plugins.http_calls import (
+    Address,
+    Call,
+    HeaderName,
+    HeaderValue,
+    Signature,
+    broken,
+    header_secret,
+    place_of,
+    send,
+    signed,
+)
 from rollwright.plugins.options import OPTIONS
-from rollwright.plugins.secret_refs import NamedSecret, SecretSource, read_secret
+from rollwright.plugins.secret_refs import read_secret
 from rollwright.rollouts.container_logs import all_forms
 from rollwright.rollouts.health.verdict import mask
 from rollwright.rollouts.report import Outcome, StepResult
@@ -34,45 +45,9 @@ ATTEMPTS = 3
 """How often a request is sent at most, where that does no harm."""
 
 FIRST_DELAY_SECONDS = 0.5
-ANSWER_BYTES = 64 * 1024
-"""How much of an answer is read."""
-
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CLASS = re.compile(r"[1-5]xx")
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host"})
-
-
-def _read_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        raise ValueError("not a URL") from None
-    if parts.scheme not in {"http", "https"} or not is_whole:
-        raise ValueError("expected an address that begins with http:// or https://")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("an address has no password; put an Authorization header from a secret")
-    return value
-
-
-def _read_header(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("not the name of a header")
-    if name.lower() in _FRAMING:
-        raise ValueError(f"the header {name} follows from the request, and cannot be set")
-    return name
-
-
-def _read_header_value(value: Any) -> Any:
-    if isinstance(value, str) and not _is_one_line(value):
-        raise ValueError("a header's value is one line")
-    return value
-
-
-def _is_one_line(value: str) -> bool:
-    return not any(character in value for character in "\r\n\0")
 
 
 def _read_expected(value: Any) -> Any:
@@ -84,19 +59,7 @@ def _read_expected(value: Any) -> Any:
     return tuple(many)
 
 
-HeaderValue = Annotated[str | NamedSecret, BeforeValidator(_read_header_value)]
 Expected = Annotated[tuple[int | str, ...], BeforeValidator(_read_expected), Field(min_length=1)]
-
-
-class Signature(BaseModel):
-    """A header with the HMAC-SHA256 of what is sent, as ``sha256=<hex>``."""
-
-    model_config = OPTIONS
-
-    secret: NamedSecret = Field(description="The key: {env: NAME} or {file: PATH}.")
-    header: Annotated[str, AfterValidator(_read_header)] = Field(
-        default="X-Signature-256", description="Name of the header."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +76,9 @@ class Http(BaseModel):
 
     model_config = OPTIONS
 
-    url: Annotated[str, AfterValidator(_read_url)] = Field(
-        description="Address, http:// or https://. Redirects are not followed."
-    )
+    url: Address = Field(description="Address, http:// or https://. Redirects are not followed.")
     method: str = Field(default="GET", pattern="^[A-Z]{1,20}$", description="Such as POST.")
-    headers: Mapping[Annotated[str, AfterValidator(_read_header)], HeaderValue] = Field(
+    headers: Mapping[HeaderName, HeaderValue] = Field(
         default={}, description="Values, or {env: NAME} or {file: PATH} for secrets."
     )
     body: str | None = Field(default=None, description="What is sent, as it stands.")
@@ -147,9 +108,7 @@ class Http(BaseModel):
     @property
     def _place(self) -> str:
         """The address without its query, which may hold a token."""
-        parts = urlsplit(self.url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+        return place_of(self.url)
 
     def __str__(self) -> str:
         wanted = ", ".join(str(one) for one in self.expect)
@@ -168,7 +127,7 @@ class Http(BaseModel):
     async def _run(self, request: ActionRequest) -> tuple[Outcome, str, str]:
         where, limit = f"{self.method} {self._place}", min(self.timeout, request.timeout)
         try:
-            sending = self._sending(request)
+            sending = await asyncio.to_thread(self._sending, request)
             async with asyncio.timeout(limit.total_seconds()):
                 return await self._send(request, sending, where)
         except NotFound as error:
@@ -190,14 +149,11 @@ class Http(BaseModel):
         if self.json_body is not None:
             headers["Content-Type"] = "application/json"
         for name, value in self.headers.items():
-            headers[name] = (
-                value if isinstance(value, str) else _header_secret(name, value, secrets)
-            )
+            headers[name] = value if isinstance(value, str) else header_secret(name, value, secrets)
         if self.signature is not None:
             key = read_secret(self.signature.secret, "secret of the signature")
             secrets.add(key)
-            digest = hmac.digest(key.encode(), body, "sha256").hex()
-            headers[self.signature.header] = f"sha256={digest}"
+            headers[self.signature.header] = signed(key, body)
         hidden = all_forms(request.hidden | secrets) | secrets
         return _Sending(headers=headers, body=body, hidden=hidden)
 
@@ -220,7 +176,7 @@ class Http(BaseModel):
             except (ClientError, OSError) as error:
                 if isinstance(error, TimeoutError):
                     raise
-                words = f"{where}: {mask(_broken(error), sending.hidden)}"
+                words = f"{where}: {mask(broken(error), sending.hidden)}"
                 if not self.idempotent or attempt == ATTEMPTS:
                     hint = "" if self.idempotent else "idempotent: true lets it be sent again"
                     return Outcome.FAILED, words, hint
@@ -233,27 +189,9 @@ class Http(BaseModel):
 
     async def _answer(self, sending: _Sending) -> tuple[int, str]:
         """Send it once; return the status and the beginning of the answer."""
-        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar  # noqa: PLC0415  (0.2 s, as above)
-        from yarl import URL  # noqa: PLC0415  (comes with aiohttp)
-
-        async with (
-            ClientSession(
-                trust_env=False, cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=None)
-            ) as session,
-            session.request(
-                self.method,
-                URL(self.url),
-                headers=sending.headers,
-                data=sending.body or None,
-                allow_redirects=False,
-            ) as response,
-        ):
-            read = bytearray()
-            while len(read) < ANSWER_BYTES and (
-                part := await response.content.read(ANSWER_BYTES - len(read))
-            ):
-                read += part
-            return response.status, bytes(read).decode("utf-8", "replace")
+        call = Call(method=self.method, url=self.url, headers=sending.headers, body=sending.body)
+        answer = await send(call)
+        return answer.status, answer.text
 
     def _verdict(self, where: str, status: int, text: str) -> tuple[Outcome, str, str]:
         if any(one in {status, f"{status // 100}xx"} for one in self.expect):
@@ -265,18 +203,3 @@ class Http(BaseModel):
         elif text.strip():
             words += f": {excerpt(text)}"
         return Outcome.FAILED, words, ""
-
-
-def _broken(error: Exception) -> str:
-    """Return why there was no answer; what connects repeats the address in its own words."""
-    cause = getattr(error, "os_error", error)
-    words = getattr(cause, "strerror", None) or str(cause)
-    return excerpt(words) or type(error).__name__
-
-
-def _header_secret(name: str, source: SecretSource, secrets: set[str]) -> str:
-    value = read_secret(source, f"header {name}")
-    if not _is_one_line(value):
-        raise NotFound(f"header {name}: the secret is more than one line")
-    secrets.add(value)
-    return value

@@ -3,20 +3,22 @@
 Before: what the steps before it did is there to be looked at.
 After: the next step starts. A resumed run waits for the rest only: it began when it began first.
 
-Nothing is held meanwhile but the task that waits.
+A person answers on the terminal of the run, or from elsewhere; whoever is first decides. Nothing
+is held meanwhile but the task that waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from rollwright.errors import LockLost, RolloutError
-from rollwright.plugins.contracts import ActionRequest
+from rollwright.errors import LockLost, RolloutError, StateConflict
+from rollwright.plugins.contracts import ActionRequest, Answer, Ask
 from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.report import Outcome, StepResult
 from rollwright.rollouts.spec.durations import Duration, format_duration
@@ -74,35 +76,58 @@ class Pause(BaseModel):
         )  # fmt: skip
 
     async def _asked(self, request: ActionRequest) -> tuple[Outcome, str, str]:
-        if request.ask is None:
+        if request.ask is None and request.answers is None:
             words = "waits until a person says go, and nobody can be asked here"
             return Outcome.FAILED, words, "run the rollout on a terminal, where it can ask"
         question = self.message or f"{request.rollout}: go on after {request.step.name}?"
+        if request.answers is not None:
+            told = f"{self.message}: " if self.message else ""
+            request.tell(
+                f"{told}waits for an answer: `rollwright approve {request.rollout}`, or reject"
+            )
         try:
-            may_go_on = await _answer(request, request.ask(question))
-        except LockLost:
+            answer = await _answer(request, question)
+            if answer is not None and request.answers is not None:
+                await request.answers.keep(answer)
+        except (LockLost, StateConflict):
             raise
         except RolloutError as error:
             return Outcome.FAILED, error.message, error.hint or ""
-        if may_go_on is None:
-            return Outcome.CANCELLED, "the run was cancelled", ""
-        if may_go_on:
-            return Outcome.SUCCEEDED, "a person said go", ""
-        return Outcome.FAILED, "a person said no", "run the rollout again when it may go on"
+        return _said(answer)
 
 
-async def _answer(request: ActionRequest, question: Awaitable[bool]) -> bool | None:
-    """Return what the person says; ``None`` if the run is to stop before they do."""
-    asking = asyncio.ensure_future(question)
+def _said(answer: Answer | None) -> tuple[Outcome, str, str]:
+    if answer is None:
+        return Outcome.CANCELLED, "the run was cancelled", ""
+    who = answer.actor or "a person"
+    why = f": {answer.reason}" if answer.reason else ""
+    if answer.may_go_on:
+        return Outcome.SUCCEEDED, f"{who} said go{why}", ""
+    return Outcome.FAILED, f"{who} said no{why}", "run the rollout again when it may go on"
+
+
+async def _answer(request: ActionRequest, question: str) -> Answer | None:
+    """Return what the first person says; ``None`` if the run is to stop before they do."""
+    asked: list[Coroutine[Any, Any, Answer]] = []
+    if request.answers is not None:
+        asked.append(request.answers.wait(question))
+    if request.ask is not None:
+        asked.append(_on_terminal(request.ask, question))
+    tasks = [asyncio.create_task(one) for one in asked]
     try:
-        while not asking.done():
+        while not any(task.done() for task in tasks):
             if request.must_stop():
                 return None
-            await asyncio.wait([asking], timeout=_LOOK_SECONDS)
-        return asking.result()
+            await asyncio.wait(tasks, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task.done()).result()
     finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _on_terminal(ask: Ask, question: str) -> Answer:
+    return Answer(may_go_on=await ask(question), at=datetime.now(UTC))
 
 
 async def _waited(request: ActionRequest, duration: timedelta) -> tuple[Outcome, str, str]:

@@ -7,7 +7,7 @@ After: the verdict (success, failure, undecided, with a reason) decides whether 
 ``pods_restarting`` are the checks; ``waiting`` is what they share: absent objects and time that
 runs out; ``durations`` reads their durations. ``paths`` reads JSONPath and ``comparing`` compares values for
 ``field_comparisons``. ``cel`` compiles expressions, ``cel_worker`` has them evaluated by a child
-process, ``cel_child`` is that process. ``pods`` finds pods and their restarts.
+process (``plugins.cel``). ``pods`` finds pods and their restarts.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ over, or when nothing that is compared has moved for ``progressTimeout``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from rollwright.checks.comparing import Comparison, Reading
 from rollwright.checks.durations import GoDuration
+from rollwright.checks.reporting import Report, databases_of
 from rollwright.checks.waiting import (
     absence,
     failed,
@@ -30,43 +32,6 @@ from rollwright.rollouts.manifest import digest_of
 from rollwright.rollouts.spec.part import refuse
 
 _VALUES, _MOVED = "values", "moved"
-
-
-class Query(BaseModel):
-    """An SQL statement."""
-
-    model_config = OPTIONS
-
-    stmt: str = Field(min_length=1)
-
-
-class DatabaseReport(BaseModel):
-    """What to run in which database.
-
-    Attributes:
-        name: A connection of the site.
-        query: The statement.
-    """
-
-    model_config = OPTIONS
-
-    name: str = Field(min_length=1)
-    query: Query
-
-
-class Report(BaseModel):
-    """Who is told instead of failing."""
-
-    model_config = OPTIONS
-
-    database: DatabaseReport
-
-
-def _refuse_report(report: Report | None) -> Report | None:
-    # A report turns a failure into a success: it may not be ignored (DOC-34, DOC-N17).
-    if report is not None:
-        raise refuse("a report by SQL is not carried out by this version yet")
-    return report
 
 
 def _some(comparisons: tuple[Comparison, ...]) -> tuple[Comparison, ...]:
@@ -90,7 +55,7 @@ class FieldComparisons(BaseModel):
         timeout: Longest wait since the step began; 0 for no limit.
         progress_timeout: At least one compared value must change in this time; 0 for no limit.
         poll_interval: Longest time between two looks; every event of the object brings one.
-        report_timeout: An SQL statement instead of a failure when time runs out.
+        report_timeout: An SQL statement instead of a failure when time runs out, of either kind.
     """
 
     model_config = OPTIONS
@@ -101,7 +66,7 @@ class FieldComparisons(BaseModel):
     timeout: GoDuration = timedelta(hours=1)
     progress_timeout: GoDuration = timedelta(minutes=5)
     poll_interval: Annotated[GoDuration, AfterValidator(_not_zero)] = timedelta(seconds=5)
-    report_timeout: Annotated[Report | None, AfterValidator(_refuse_report)] = None
+    report_timeout: Report | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -116,8 +81,19 @@ class FieldComparisons(BaseModel):
     def __str__(self) -> str:
         return ", ".join(map(str, self.expected_values))
 
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases of the site that it may write to."""
+        return databases_of(self.report_timeout)
+
     async def evaluate(self, request: CheckRequest) -> CheckResult:
         """Compare the fields of the object as it is now."""
+        found = self._compared(request)
+        if found.is_timeout and self.report_timeout is not None:
+            return replace(found, report=self.report_timeout.sql)
+        return found
+
+    def _compared(self, request: CheckRequest) -> CheckResult:
         readings = self._readings(request)
         missing = absence(request) or staleness(request)
         if not missing:

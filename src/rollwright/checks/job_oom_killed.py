@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from rollwright.checks.pods import container_statuses, ends_of, name_of, pods_of_job
+from rollwright.checks.reporting import Report, databases_of
 from rollwright.checks.waiting import absence, failed, succeeded, undecided
 from rollwright.plugins.contracts import CheckRequest, CheckResult
 from rollwright.plugins.options import OPTIONS
@@ -18,9 +19,19 @@ class JobOOMKilled(BaseModel):
     """Fail as soon as a container of a Job's pods ends because it wanted too much memory.
 
     A Job that is complete without that passes; until then nothing is decided.
+
+    Attributes:
+        report: An SQL statement instead of the failure; the step counts as done then.
     """
 
     model_config = OPTIONS
+
+    report: Report | None = None
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases of the site that it may write to."""
+        return databases_of(self.report)
 
     def __str__(self) -> str:
         return "JobOOMKilled"
@@ -34,7 +45,7 @@ class JobOOMKilled(BaseModel):
             return failed("object is not a Job")
         body = request.object.body
         if killed := _killed(body, request.pods):
-            return failed(killed)
+            return failed(killed, report=self.report.sql if self.report else None)
         if _is_complete(body):
             return succeeded("the Job is complete and no container was killed for its memory")
         return undecided(request, "no container was killed for its memory so far")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from rollwright.checks.durations import GoDuration
 from rollwright.checks.pods import key_of, name_of, restarts_of
+from rollwright.checks.reporting import Report, databases_of
 from rollwright.checks.waiting import (
     absence,
     began_at,
@@ -36,12 +37,19 @@ class PodsRestarting(BaseModel):
         threshold: So many restarts of one pod are a failure.
         window: Only restarts of this last stretch of time count; by default all since the step
             began.
+        report: An SQL statement instead of the failure; the step counts as done then.
     """
 
     model_config = OPTIONS
 
     threshold: int = Field(default=3, ge=1, strict=True)
     window: GoDuration | None = None
+    report: Report | None = None
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases of the site that it may write to."""
+        return databases_of(self.report)
 
     def __str__(self) -> str:
         within = f" in {in_words(self.window)}" if self.window else ""
@@ -54,7 +62,8 @@ class PodsRestarting(BaseModel):
         most, pod = self._worst(request)
         if most >= self.threshold:
             within = in_words(self.window) if self.window else "the step"
-            return failed(f"pod {pod} was restarted {most} times within {within}")
+            words = f"pod {pod} was restarted {most} times within {within}"
+            return failed(words, report=self.report.sql if self.report else None)
         words = f"{plural(most, 'restart')} of one pod at most since the step began"
         if request.status.is_current:
             return succeeded(words)

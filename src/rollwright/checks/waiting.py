@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rollwright.plugins.contracts import CheckRequest, CheckResult, Verdict
+from rollwright.plugins.contracts import CheckRequest, CheckResult, SqlReport, Verdict
 from rollwright.rollouts.health.generic import same_number
 
 _SEEN = "seen"
@@ -20,9 +20,11 @@ def succeeded(reason: str) -> CheckResult:
     return CheckResult(verdict=Verdict.SUCCESS, reason=reason)
 
 
-def failed(reason: str, *, is_timeout: bool = False) -> CheckResult:
-    """Say that the check will not hold any more."""
-    return CheckResult(verdict=Verdict.FAILURE, reason=reason, is_timeout=is_timeout)
+def failed(
+    reason: str, *, is_timeout: bool = False, report: SqlReport | None = None
+) -> CheckResult:
+    """Say that the check will not hold any more; ``report`` is told instead, where it is given."""
+    return CheckResult(verdict=Verdict.FAILURE, reason=reason, is_timeout=is_timeout, report=report)
 
 
 def undecided(
