@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rollwright.errors import InvalidDocument
-from rollwright.rollouts.state import FORMAT, RolloutState
+from rollwright.rollouts.state import FORMAT, LEFT_SNAPSHOT, RolloutState
 
 KIND = "RolloutState"
 
@@ -192,6 +192,7 @@ def snapshots_of(state: RolloutState) -> frozenset[str]:
 
 
 def dropped_snapshots(before: RolloutState, after: RolloutState) -> frozenset[str]:
-    """Return the snapshots whose last revision has left the history."""
-    named = frozenset(revision.snapshot for revision in before.revisions if revision.snapshot)
-    return named - snapshots_of(after)
+    """Return the snapshots that nothing names any more."""
+    named = {revision.snapshot for revision in before.revisions}
+    named.add(before.extra.get(LEFT_SNAPSHOT, ""))
+    return frozenset(named - {""}) - snapshots_of(after)

@@ -12,27 +12,24 @@ it, and in which the folder is not the same, means that somebody has rewritten t
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from shutil import rmtree
 from uuid import uuid4
 
 from rollwright.errors import InvalidDocument, Refused, RolloutError, Unreachable, excerpt
+from rollwright.plugins.git.alone import alone
+from rollwright.plugins.git.faults import explain, is_damage, is_missing_branch, remote_words
 from rollwright.stores.git.commit import Commit, stream
-from rollwright.stores.git.faults import explain, is_damage, is_missing_branch, remote_words
 from rollwright.stores.git.options import GitOptions
 from rollwright.stores.git.program import Ended, GitProgram, make_program
 
 _WORK = "refs/rollwright/work"
 _CONDEMNED = "rollwright-damaged"
-_POLL_SECONDS = 0.01
 _PATIENCE = 5
 """How many requests' time a process waits for the others."""
 
@@ -72,7 +69,8 @@ class GitCache:
             Unreachable: Another process has not left it for too long.
         """
         options = self._options
-        with self._alone() as lock:
+        patience = _PATIENCE * options.timeout_seconds
+        with alone(self.folder.with_suffix(".lock"), patience, what="git store") as lock:
             is_new = self._is_unusable()
             if is_new:
                 rmtree(self.folder, ignore_errors=True)
@@ -94,33 +92,6 @@ class GitCache:
         for path in (*self.folder.glob("*.lock"), *(self.folder / "refs").rglob("*.lock")):
             path.unlink(missing_ok=True)
         (self.folder / "gc.pid").unlink(missing_ok=True)
-
-    @contextmanager
-    def _alone(self) -> Iterator[int]:
-        path = self.folder.with_suffix(".lock")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            self._lock(number, path)
-            yield number
-        finally:
-            os.close(number)  # which unlocks, as no child is left
-
-    def _lock(self, number: int, path: Path) -> None:
-        patience = _PATIENCE * self._options.timeout_seconds
-        give_up_at = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= give_up_at:
-                    raise Unreachable(
-                        f"git store: another process has held {path} for {patience:.0f} s",
-                        hint=f"find it with `fuser {path}`: it is frozen, or its server is slow",
-                    ) from None
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
 
 
 def _make(program: GitProgram) -> None:

@@ -12,60 +12,20 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from rollwright.plugins.git.address import Url, Username, is_ref_name
 from rollwright.plugins.options import OPTIONS
 from rollwright.plugins.secret_refs import NamedSecret
 from rollwright.stores.git.commit import Person, parse_person
 
-_BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
-_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(/|$)|[./]$", re.ASCII)
 _FOLDER = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\s\x00-\x1f] <[^<>\s\x00-\x1f]+>")
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-
-def _check_url(url: str) -> str:
-    parts = _split(url)
-    if parts.scheme not in {"https", "ssh"} and not is_loopback(url):
-        raise ValueError(
-            "expected https://HOST/PATH or ssh://USER@HOST/PATH"
-            " (plain http:// is for this machine alone)"
-        )
-    if parts.password is not None or (parts.scheme != "ssh" and parts.username is not None):
-        raise ValueError("no user and no password in an address; use `username` and `password`")
-    if parts.username is not None and not _USER.fullmatch(parts.username):
-        raise ValueError("the user in the address holds characters that no user has")
-    if parts.query or parts.fragment or parts.path in {"", "/"} or parts.path.startswith("/-"):
-        raise ValueError("expected the path of a repository after the host, and nothing after it")
-    return url
-
-
-def _split(url: str) -> SplitResult:
-    if any(one.isspace() or ord(one) < 32 for one in url) or "::" in url.partition("[")[0]:
-        raise ValueError("an address holds no blanks and names no helper program")
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}")
-    except ValueError:
-        raise ValueError("not an address") from None
-    if not _HOST.fullmatch(host) or host.startswith("-"):
-        raise ValueError("the address names no host; write ssh://git@HOST/PATH, not git@HOST:PATH")
-    return parts
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is plain HTTP to this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname in _LOOPBACK
 
 
 def _check_branch(name: str) -> str:
-    if not _BRANCH.fullmatch(name) or _NO_BRANCH.search(name) or name == "HEAD":
+    if not is_ref_name(name):
         raise ValueError("not the name of a branch: letters, digits and ._-/, a letter first")
     return name
 
@@ -91,11 +51,9 @@ def _expanded(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-Url = Annotated[str, AfterValidator(_check_url)]
 Branch = Annotated[str, AfterValidator(_check_branch)]
 Prefix = Annotated[str, AfterValidator(_check_path)]
 AuthorText = Annotated[str, AfterValidator(_check_author)]
-Username = Annotated[str, Field(pattern=r"^[^\x00-\x1f:]+$")]
 
 
 class GitOptions(BaseModel):

@@ -22,7 +22,7 @@ from rollwright.stores.postgres.access import Access
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest version; ``migrations/versions`` leads to it."""
 
 VERSION_TABLE = "schema_version"

@@ -76,6 +76,7 @@ REVISIONS = Table(
     Column("plan_id", Text, nullable=False),
     Column("snapshot", Text, nullable=False),
     Column("rolled_back_to", Integer, nullable=False),
+    Column("url", Text, nullable=False, server_default=""),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(
