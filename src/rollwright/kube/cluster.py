@@ -92,6 +92,11 @@ class KubeCluster:
         """API requests sent so far, by what they were; retries count."""
         return self._transport.calls
 
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """Answers so far, by what was asked and their status; 0 where none came. No watches."""
+        return self._transport.answers
+
     async def identity(self) -> str:
         """Return the UID of the namespace ``kube-system``."""
         if not self._identity:

@@ -252,11 +252,13 @@ def replace_request(served: ServedKind, body: Body, *, is_dry_run: bool = False)
 def patch_request(served: ServedKind, wanted: PatchRequest) -> Request:
     """Build a patch; ``test`` operations would fail the second time."""
     is_list = wanted.form is PatchForm.JSON
+    below = f"/{_segment(wanted.subresource)}" if wanted.subresource else ""
+    query = _write_query if wanted.is_strict else _lenient_query
     return Request(
         call=Call.DRY_RUN if wanted.is_dry_run else Call.PATCH,
         method="PATCH",
-        path=object_path(served, wanted.ref),
-        query=_write_query(wanted.manager, is_dry_run=wanted.is_dry_run),
+        path=f"{object_path(served, wanted.ref)}{below}",
+        query=query(wanted.manager, is_dry_run=wanted.is_dry_run),
         content_type=PATCH_TYPES[wanted.form],
         body=orjson.dumps(wanted.operations if is_list else wanted.content),
         subject=str(wanted.ref),
@@ -359,6 +361,12 @@ def _apply_query(manager: str, force: bool, is_dry_run: bool) -> str:  # noqa: F
 def _write_query(manager: str, *, is_dry_run: bool = False) -> str:
     query = {"fieldManager": manager, "fieldValidation": "Strict"}
     return urlencode({**query, "dryRun": "All"} if is_dry_run else query)
+
+
+def _lenient_query(manager: str, *, is_dry_run: bool = False) -> str:
+    """Let the server leave out what a schema does not have: it is not our schema."""
+    strict = _write_query(manager, is_dry_run=is_dry_run)
+    return strict.replace("fieldValidation=Strict", "fieldValidation=Ignore")
 
 
 def _is_secret(one: ObjectRef | ServedKind) -> bool:

@@ -96,6 +96,7 @@ class Transport:
         self.timing = timing or Timing()
         self._pace = pace
         self._calls = {call.value: 0 for call in Call}
+        self._answers: dict[tuple[str, int], int] = {}
         self._is_closed = False
         self._session: aiohttp.ClientSession | None = None
         self._timeouts: dict[float, ClientTimeout] = {}
@@ -108,6 +109,11 @@ class Transport:
     def calls(self) -> Mapping[str, int]:
         """Requests sent so far, by what they were; retries count."""
         return MappingProxyType(self._calls)
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """Answers so far, by what was asked and their status; 0 where none came. No watches."""
+        return MappingProxyType(self._answers)
 
     async def send(self, request: Request) -> Response:
         """Send a request until it is answered for good; return an answer of 2xx or 304.
@@ -195,11 +201,11 @@ class Transport:
     async def _exchange(self, request: Request) -> Response:
         if self._pace is not None:
             await self._pace.wait()
-        ticket, answer = await self.limiter.acquire(), Answer.SILENT
+        ticket, answer, status = await self.limiter.acquire(), Answer.SILENT, 0
         try:
             async with self._ask(request, self._timeout(request)) as response:
                 whole = await _whole(response)
-            self._has_answered = True
+            self._has_answered, status = True, whole.status
             if whole.status < 400:
                 answer = Answer.GOOD
             elif whole.status == 429:
@@ -209,6 +215,8 @@ class Transport:
             raise
         finally:
             self.limiter.release(ticket, answer)
+            counted = (request.call.value, status)
+            self._answers[counted] = self._answers.get(counted, 0) + 1
         return whole
 
     def _ask(self, request: Request, timeout: ClientTimeout) -> Any:

@@ -116,7 +116,15 @@ def get(name: str = "default") -> Sandbox:
     Raises:
         NotFound: There is none of that name, or parts of it have ended.
     """
-    folder = state_folder(name)
+    return get_at(state_folder(name), name)
+
+
+def get_at(folder: Path, name: str) -> Sandbox:
+    """Return the sandbox of a folder, such as an ephemeral one of another process.
+
+    Raises:
+        NotFound: There is none, or parts of it have ended.
+    """
     existing = records.read(Layout(folder).record)
     if existing is None:
         raise NotFound(f"sandbox {name!r}: not there", hint=_up_hint(name))

@@ -14,7 +14,14 @@ from __future__ import annotations
 
 from rollwright.testing.action_contract import ActionContract
 from rollwright.testing.check_contract import CheckContract
+from rollwright.testing.feedback_contract import FeedbackContract
 from rollwright.testing.lock_contract import LockContract
 from rollwright.testing.store_contract import StoreContract
 
-__all__ = ["ActionContract", "CheckContract", "LockContract", "StoreContract"]
+__all__ = [
+    "ActionContract",
+    "CheckContract",
+    "FeedbackContract",
+    "LockContract",
+    "StoreContract",
+]

@@ -230,11 +230,15 @@ class FakeCluster:
 
         self._note("dry-run" if request.is_dry_run else "patch", request.ref, request)
         before = self._there(request.ref)
+        wanted = str((request.content.get("metadata") or {}).get("resourceVersion") or "")
+        check_preconditions(request.ref, before, "", wanted)
         try:
             if request.form is not PatchForm.JSON:
                 after = merged(before, request.content)
             else:
                 after = JsonPatch([dict(one) for one in request.operations]).apply(before)
+            if request.subresource:
+                after = {**before, request.subresource: after.get(request.subresource)}
         except JsonPatchException as error:
             message = f"{request.ref}: patch refused: {error}"
             raise ClusterError(message, status=422, reason="Invalid") from error

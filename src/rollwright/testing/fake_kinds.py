@@ -13,6 +13,7 @@ v1 Service services
 v1 ServiceAccount serviceaccounts
 v1 Pod pods
 v1 Event events
+events.k8s.io/v1 Event events
 v1 Node nodes -
 v1 PersistentVolume persistentvolumes -
 v1 PersistentVolumeClaim persistentvolumeclaims

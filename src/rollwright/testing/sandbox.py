@@ -5,7 +5,8 @@ sandbox is ephemeral and ends with the run, however the run ends. With
 ``ROLLWRIGHT_TEST_SANDBOX=<name>`` the running sandbox of that name is used and left running,
 which saves its start when the same tests run again and again. If its programs are not there
 yet, the first run builds them, so build before a run that limits the time of each test:
-``rollwright sandbox build``.
+``rollwright sandbox build``. With ``-n`` of pytest-xdist the workers share one sandbox, which the
+run starts before them and stops after them.
 """
 
 from __future__ import annotations
@@ -38,14 +39,40 @@ SANDBOX_VARIABLE = "ROLLWRIGHT_TEST_SANDBOX"
 _TIMEOUT = timedelta(seconds=60)
 
 
+_SHARED = pytest.StashKey["Sandbox"]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist starts its workers, which inherit the name
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the sandbox that the workers of this run share, if it has any workers."""
+    from rollwright.sandbox import up
+
+    has_workers = bool(getattr(session.config.option, "numprocesses", None))
+    if not has_workers or os.environ.get(SANDBOX_VARIABLE):
+        return
+    shared = up("tests", ephemeral=True, on_progress=_progress_of(session.config))
+    session.config.stash[_SHARED] = shared
+    os.environ[SANDBOX_VARIABLE] = str(shared.folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the sandbox that the workers shared."""
+    shared = config.stash.get(_SHARED, None)
+    if shared is not None:
+        os.environ.pop(SANDBOX_VARIABLE, None)
+        shared.stop()
+
+
 @pytest.fixture(scope="session")
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A real control plane, shared by all tests of the run."""
     from rollwright.sandbox import get, up
+    from rollwright.sandbox.lifecycle import get_at
 
     named = os.environ.get(SANDBOX_VARIABLE)
     if named:
-        yield get(named)
+        # The controller of workers names a folder, a person a sandbox.
+        yield get_at(Path(named), "tests") if os.sep in named else get(named)
         return
     with up("tests", ephemeral=True, on_progress=_progress_of(request.config)) as started:
         yield started
