@@ -8,5 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-BUILTIN: Mapping[str, str] = {}
+BUILTIN: Mapping[str, str] = {
+    "apprise": "rollwright.feedback.apprise:Apprise",
+    "events": "rollwright.feedback.events:Events",
+    "github": "rollwright.feedback.github:GitHub",
+    "gitlab": "rollwright.feedback.gitlab:GitLab",
+    "webhook": "rollwright.feedback.webhook:Webhook",
+}
 """Plugin name → ``module:class``; imported on use."""
