@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from rollwright.engine.site import Site, open_site
     from rollwright.errors import RolloutError
     from rollwright.library import (
+        approve,
         diff,
         drift,
+        fan_out,
         history,
         hold,
         load,
         plan,
+        reject,
         release,
         render,
         rollback,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         status,
     )
     from rollwright.rollouts.drift.find import Drift
+    from rollwright.rollouts.fleet_report import FleetReport
     from rollwright.rollouts.manifest import ManifestSet, ObjectRef
     from rollwright.rollouts.overview import Overview
     from rollwright.rollouts.plan import Plan
@@ -40,6 +44,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Drift",
+    "FleetReport",
     "History",
     "LoadedRollout",
     "ManifestSet",
@@ -53,13 +58,16 @@ __all__ = [
     "SavedPlan",
     "Site",
     "Status",
+    "approve",
     "diff",
     "drift",
+    "fan_out",
     "history",
     "hold",
     "load",
     "open_site",
     "plan",
+    "reject",
     "release",
     "render",
     "rollback",
@@ -70,6 +78,7 @@ __all__ = [
 
 _PLACES = {
     "Drift": "rollouts.drift.find",
+    "FleetReport": "rollouts.fleet_report",
     "LoadedRollout": "engine.documents",
     "ManifestSet": "rollouts.manifest",
     "ObjectRef": "rollouts.manifest",
@@ -83,10 +92,13 @@ _PLACES = {
     "SavedPlan": "rollouts.saved.saved_plan",
     "Site": "engine.site",
     "Status": "rollouts.status",
+    "approve": "library",
     "diff": "library",
     "drift": "library",
+    "fan_out": "library",
     "history": "library",
     "hold": "library",
+    "reject": "library",
     "release": "library",
     "rollback": "library",
     "load": "library",

@@ -9,19 +9,27 @@ calls share connections when they share a ``site``; without one, each call opens
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-from rollwright.engine import history as revisions
-from rollwright.engine import holding, operations, saved
-from rollwright.engine.approvals import approving
+from rollwright.engine import operations
+from rollwright.engine.approval import answering, saved
+from rollwright.engine.approval.approvals import approving
+from rollwright.engine.approval.plan_files import read_plan, write_plan
 from rollwright.engine.documents import LoadedRollout, load_rollout
-from rollwright.engine.plan_files import read_plan, write_plan
+from rollwright.engine.fan_out import choose_targets, make_pace, run_here
+from rollwright.engine.fan_out import fan_out as go_through
 from rollwright.engine.progress import Listener, ignore
+from rollwright.engine.returning import history as revisions
+from rollwright.engine.returning import holding
 from rollwright.engine.site import Site, actor_here, open_site
 from rollwright.engine.stages import DIRECT
+from rollwright.rollouts.approving import Verdict
 from rollwright.rollouts.drift.find import Drift
+from rollwright.rollouts.fleet_report import FleetReport
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.overview import Overview
 from rollwright.rollouts.plan import Plan
@@ -111,6 +119,58 @@ async def rollout(
             return await operations.roll_out(opened, loaded, stages)
         made = plan if isinstance(plan, SavedPlan) else read_plan(Path(plan))
         return await saved.roll_out_saved(opened, loaded, made, stages)
+
+
+async def fan_out(  # noqa: PLR0913  (what one may say of a fan-out)
+    rollout: LoadedRollout | Path | str,
+    *,
+    clusters: Sequence[str] = (),
+    selector: Mapping[str, str] | None = None,
+    serial: Sequence[int | str] = (),
+    max_failures: int | str = 0,
+    min_success: int | str = 0,
+    soak: timedelta | str = timedelta(),
+    max_concurrency: int | str = "100%",
+    site: Site | None = None,
+    allow_prune: bool = False,
+    tell: Listener = ignore,
+) -> FleetReport:
+    """Carry a rollout out in many clusters, batch by batch, and return a line for each.
+
+    Clusters that failed are in the report, not an exception. One that was not begun when it
+    stopped is as it was.
+
+    Args:
+        rollout: What to carry out; its own target does not count.
+        clusters: Clusters of site.toml, in this order.
+        selector: Labels that further clusters have.
+        serial: Sizes of the batches, such as ``(1, "10%", "50%")``; the last one repeats.
+        max_failures: Failures that are tolerated: a number or per cent.
+        min_success: How many of a batch must succeed before the next one starts.
+        soak: How long a cluster must stay good before it counts, such as ``"10m"``.
+        max_concurrency: Clusters in work at the same time.
+        site: The installation; the rollout's own by default.
+        allow_prune: Let the guards on the number of deletes pass.
+        tell: Called with what happens meanwhile.
+
+    Raises:
+        NotFound: A cluster is not there, or none is meant.
+        InvalidDocument: A number, per cent or a time is none.
+    """
+    pace = make_pace(
+        serial=serial,
+        max_failures=max_failures,
+        min_success=min_success,
+        soak=soak,
+        max_concurrency=max_concurrency,
+    )
+    stages = DIRECT.allowing_prune() if allow_prune else DIRECT
+    async with _opened(rollout, site) as (loaded, opened):
+        if tell is not ignore:
+            opened.tell = tell
+        targets = choose_targets(opened, clusters, selector)
+        run = partial(run_here, opened, stages=stages)
+        return await go_through(opened, loaded, targets, pace, run=run)
 
 
 async def status(rollout: LoadedRollout | Path | str, *, site: Site | None = None) -> Overview:
@@ -221,6 +281,52 @@ async def release(
     """
     async with _opened(rollout, site) as (loaded, opened):
         await holding.release(opened, loaded.spec, reason=reason, actor=actor_here())
+
+
+async def approve(
+    rollout: LoadedRollout | Path | str,
+    *,
+    plan: str = "",
+    reason: str = "",
+    site: Site | None = None,
+) -> str:
+    """Let the plan or the step go on that waits for a person; return what was approved.
+
+    A flow run that is suspended in Prefect is resumed by the command, or by Prefect itself.
+
+    Args:
+        rollout: Whose.
+        plan: Id of the plan that is meant, or how it begins; by default the one that waits.
+        reason: Why, for those who ask later.
+        site: The installation; the rollout's own by default.
+
+    Raises:
+        NotFound: Nothing waits.
+        Refused: Several wait, or somebody approved it already.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        return await answering.answer_only(
+            opened, loaded.spec, Verdict.APPROVED, actor=actor_here(), reason=reason, plan=plan
+        )
+
+
+async def reject(
+    rollout: LoadedRollout | Path | str,
+    *,
+    plan: str = "",
+    reason: str = "",
+    site: Site | None = None,
+) -> str:
+    """Refuse the plan or the step that waits for a person; return what was rejected.
+
+    Raises:
+        NotFound: Nothing waits.
+        Refused: Several wait, or somebody rejected it already.
+    """
+    async with _opened(rollout, site) as (loaded, opened):
+        return await answering.answer_only(
+            opened, loaded.spec, Verdict.REJECTED, actor=actor_here(), reason=reason, plan=plan
+        )
 
 
 @asynccontextmanager

@@ -1,27 +1,26 @@
 """The engine: names become ports, stages become a run.
 
 Before: ``rollouts`` decides, plugins and ``kube`` act through their ports.
-After: ``library``, ``flows`` and the command line call it.
-
-In the order of a run:
+After: ``library``, ``flows``, ``webhooks`` and the command line call it.
 
 ``documents``   the files a user writes, from disk to values
 ``site_file``   the installation as declared; ``site`` makes ports of its names
 ``operations``  what people ask for; ``walk`` is the order of a run, ``stages`` what it calls
-``rendering``   from a tree to the objects that are wanted
-``read``        what is in the cluster of them; ``forecast`` asks the server what would change
+``carrying``    a plan under its lock; ``course`` the declared groups of a plan
 ``run``         what the steps of a run share; ``progress`` is what it tells meanwhile
-``execute``     the graph of one step; ``objects`` writes one object
-``observe``     waiting by watch; ``waiter`` is one wait, ``watches`` the shared list-watches
-``evidence``    pods and events around what is waited for; ``surroundings`` makes the context
-``container_logs``  the last words of containers that failed
-``statuses``    verdicts on many objects at once; ``drift`` what differs from the last rollout
-``steps``       a declared step: its action, then its checks; ``checking`` asks them, ``hooks`` run
-``carrying``    a plan under its lock; ``rollback`` and ``undoing`` go back, ``holding`` stays there
-``saved``       a plan from a file; ``pinned`` writes only what was approved
-``removing``    a whole rollout goes; ``leaving`` and ``moves`` are about objects that leave
-``migrate``     fields taken over; ``simulate``, ``admission``, ``recreate`` what a dry run cannot say
-``applyset``    the set as kubectl knows it, with the fence; ``lock_audit`` who took over from whom
-``keys``        the installation's key; ``limits`` how many at once
-``together``    requests that end together when one of them fails
+``fan_out``     one rollout to many clusters
+
+In the order of a run:
+
+``inputs``      from a source to the objects that are wanted: files, values, renderers, the cache
+``reading``     what is in the cluster, and what the server says would become of it
+``approval``    plans that somebody has to agree to, and plans that are kept as they are
+``writing``     the graph of a step, and one object after the other
+``waiting``     by watch, never by asking again and again
+``stepping``    declared steps, checks and hooks, and what persons answer meanwhile
+``returning``   former revisions: kept, compared, brought back, held
+``removal``     objects and whole rollouts that go, and what goes along
+``custody``     state, notes, keys, limits: what is remembered, and who may write it
+``telling``     who is told, and what is counted
+``listening``   triggers at work: what starts runs by itself
 """

@@ -9,16 +9,25 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 
-from rollwright.engine.hooks import remove_left, run_failure_hooks
-from rollwright.engine.lock_audit import takeover_kept
+from rollwright.engine.custody.desired import giving_way
+from rollwright.engine.custody.lock_audit import takeover_kept
+from rollwright.engine.returning.undoing import undo, undo_first
 from rollwright.engine.run import stopping, stopping_in_time
 from rollwright.engine.site import Site
 from rollwright.engine.stages import Stages
-from rollwright.engine.undoing import undo
+from rollwright.engine.stepping.hooks import remove_left, run_failure_hooks
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Lock
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.report import Report, StepResult, conclude, must_stop, overdue
+from rollwright.rollouts.report import (
+    Outcome,
+    Report,
+    StepResult,
+    conclude,
+    must_stop,
+    overdue,
+    superseded,
+)
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 
@@ -42,19 +51,29 @@ async def carry_out_locked(
         held.push_async_callback(run.observer.close)
         await held.enter_async_context(stopping(run, site.stop, lock.lost))
         await held.enter_async_context(stopping_in_time(run, spec.timeout))
+        await held.enter_async_context(giving_way(run, site, trigger))
         results: tuple[StepResult, ...] = ()
-        for wave in plan.waves:
+        undone = await undo_first(run)
+        for wave in run.plan.waves if all(map(_may_go_on, undone)) else ():
             results += await stages.execute(site, run, wave)
             if must_stop(plan, results):
                 break
         results += await run_failure_hooks(run, results, partial(stages.execute, site, run))
+        results = (*undone, *results)
         results += await undo(run, results)
         results += await remove_left(run, results)
         calls = await site.calls(spec)
         report = conclude(plan, trigger, results, run_id=run.id, calls=calls)
         if run.is_overdue and spec.timeout is not None:
             report = overdue(report, spec.timeout)
+        if run.newer is not None:
+            report = superseded(report, str(run.newer))
         return await stages.finish(site, run, report)
+
+
+def _may_go_on(result: StepResult) -> bool:
+    """Whether objects go back after a step that undoes: unless a person cancels, they do."""
+    return result.outcome is not Outcome.CANCELLED
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rollwright.engine.admission import unasked_webhook
-from rollwright.engine.object_actions import patch_request
-from rollwright.engine.permissions import is_denied
+from rollwright.engine.reading.admission import unasked_webhook
+from rollwright.engine.reading.permissions import is_denied
 from rollwright.engine.site import Site
-from rollwright.engine.together import together
+from rollwright.engine.writing.object_actions import patch_request
+from rollwright.engine.writing.together import together
 from rollwright.errors import ClusterError, InvalidManifests, InvalidSpec, PluginNotFound, Problem
 from rollwright.plugins.contracts import Cluster
 from rollwright.rollouts.live import LiveObject, LiveSet
@@ -67,9 +67,22 @@ def check_course(site: Site, spec: RolloutSpec, course: Course) -> Course:
             problems += error.problems
         else:
             words[key] = str(plugin)
+            problems += _unknown_databases(site, spec, plugin, path)
     if problems:
         raise InvalidSpec(dict.fromkeys(problems))
     return replace(course, words=words)
+
+
+def _unknown_databases(
+    site: Site, spec: RolloutSpec, plugin: object, path: str
+) -> Iterator[Problem]:
+    """Yield the databases that a plugin names and the site does not have (DOC-34)."""
+    known = site.loaded.file.databases
+    for name in getattr(plugin, "databases", ()):
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            message = f"no database {name!r} in site.toml; known: {names}"
+            yield Problem(where=spec.name, path=f"{path}.with", message=message)
 
 
 def _uses(course: Course) -> Iterator[tuple[str, Use, str]]:

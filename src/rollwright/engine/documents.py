@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from rollwright.documents import Document, load_all, nearest_line
-from rollwright.engine.older_documents import with_groups_of_file, wrap
+from rollwright.engine.inputs.older_documents import with_groups_of_file, wrap
 from rollwright.engine.site_file import site_schema
-from rollwright.errors import InvalidDocument, InvalidSpec, NotFound, Problem
+from rollwright.errors import InvalidSpec, NotFound, Problem
 from rollwright.rollouts.spec import (
     FOREIGN_API_VERSION,
     KIND,
-    ConfigEntry,
     RolloutSpec,
     is_older,
     parse,
     rollout_schema,
 )
+from rollwright.rollouts.spec.trigger import trigger_schema
 
 FILE_NAMES = ("rollout.yaml", "rollout.yml", "rollout.json")
 """What a folder's rollout is called, first hit."""
 
-SCHEMAS = {"Rollout": rollout_schema, "Site": site_schema}
+SCHEMAS = {"Rollout": rollout_schema, "Trigger": trigger_schema, "Site": site_schema}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,12 @@ def schema_of(kind: str) -> dict[str, Any]:
     return deepcopy(schemas[kind.lower()]())
 
 
-def load_rollout(path: Path | str) -> LoadedRollout:
+def load_rollout(path: Path | str, *, site: Path | None = None) -> LoadedRollout:
     """Read the one rollout of a file, or of a folder's ``rollout.yaml``.
+
+    Args:
+        path: The file or folder.
+        site: The site.toml that counts; by default the one that is found from the file.
 
     Raises:
         NotFound: There is no such file, or it cannot be read.
@@ -76,36 +80,15 @@ def load_rollout(path: Path | str) -> LoadedRollout:
     document, others = _choose(documents, str(file))
     problems = [_unexpected(one, str(file)) for one in others]
     try:
-        value = wrap(document, file) if is_older(document.value) else document.value
+        value = wrap(document, file, site) if is_older(document.value) else document.value
         spec = parse(value, name=str(file), line_of=partial(nearest_line, document))
     except InvalidSpec as error:
         raise InvalidSpec([*problems, *error.problems], hint=error.hint) from None
     if problems:
         raise InvalidSpec(problems, hint="put each document into a file of its own")
     line = nearest_line(document, ("spec", "groups", "file"))
-    spec, older = with_groups_of_file(spec, file.parent, f"{file}:{line}")
+    spec, older = with_groups_of_file(spec, file.parent, f"{file}:{line}", site)
     return LoadedRollout(spec=spec, path=file, base=file.parent, document=document, older=older)
-
-
-def merged_values(loaded: LoadedRollout) -> dict[str, Any]:
-    """Return the values that ``config`` declares: maps are merged, later entries win.
-
-    Raises:
-        InvalidSpec: A file is missing, or does not hold one mapping; every problem is in it.
-    """
-    values: dict[str, Any] = {}
-    problems = []
-    for index, entry in enumerate(loaded.spec.config):
-        try:
-            values = merge(values, _values_of(entry, loaded.base))
-        except (NotFound, InvalidDocument) as error:
-            place = ("spec", "config", index, "file")
-            where = f"{loaded.path}:{nearest_line(loaded.document, place)}"
-            path = f"spec.config[{index}].file"
-            problems.append(Problem(where=where, path=path, message=error.message))
-    if problems:
-        raise InvalidSpec(problems)
-    return values
 
 
 def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,25 +101,6 @@ def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = deepcopy(value)
     return merged
-
-
-def _values_of(entry: ConfigEntry, base: Path) -> Mapping[str, Any]:
-    if entry.file is None:
-        return entry.values or {}
-    file = base / Path(entry.file).expanduser()
-    if file.is_dir():
-        raise NotFound(f"{str(file)!r} is a folder; expected a file of values")
-    documents = load_all(_read(file), name=str(file))
-    if not documents:
-        return {}
-    first, *others = documents
-    if others:
-        raise InvalidDocument(
-            f"{file}:{others[0].line}: expected one document; got {len(documents)}"
-        )
-    if not isinstance(first.value, Mapping):
-        raise InvalidDocument(f"{file}:{first.line}: expected a mapping of values")
-    return first.value
 
 
 def _file_of(path: Path) -> Path:

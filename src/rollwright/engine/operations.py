@@ -9,25 +9,31 @@ in ``rollwright`` make one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from uuid import uuid4
 
-from rollwright.engine.applyset import remove_parent
+from rollwright.engine.approval.approval_notes import waiting_request
+from rollwright.engine.custody.notes import forget_notes, is_notes
 from rollwright.engine.documents import LoadedRollout
-from rollwright.engine.drift import find_drift
-from rollwright.engine.former_runs import remove_former_runs
-from rollwright.engine.moves import declared_spec
-from rollwright.engine.observe import options_of
-from rollwright.engine.read import read_live
-from rollwright.engine.removing import plan_removal
-from rollwright.engine.rendering import nobody_to_ask, render_set
+from rollwright.engine.inputs.rendering import nobody_to_ask, render_set
+from rollwright.engine.inputs.renders import differing
+from rollwright.engine.progress import ignore
+from rollwright.engine.reading.drift import find_drift
+from rollwright.engine.reading.read import read_live
+from rollwright.engine.reading.statuses import judge_all
+from rollwright.engine.removal.former_runs import remove_former_runs
+from rollwright.engine.removal.moves import declared_spec
+from rollwright.engine.removal.removing import plan_removal
 from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import DIRECT, Stages
-from rollwright.engine.statuses import judge_all
+from rollwright.engine.waiting.observe import options_of
 from rollwright.engine.walk import carry_out, prepare, walk
+from rollwright.engine.writing.applyset import remove_parent
 from rollwright.errors import NotFound
 from rollwright.plugins.contracts import LockRecord
+from rollwright.rollouts.approving import is_overtaken
 from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.health import HealthOptions
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
@@ -60,6 +66,19 @@ async def render(site: Site, rollout: LoadedRollout) -> ManifestSet:
     spec = rollout.spec
     checkout = await DIRECT.fetch(site, spec, manual_trigger(spec.name))
     return await render_set(site, spec, checkout, nobody_to_ask)
+
+
+async def render_twice(site: Site, rollout: LoadedRollout) -> tuple[ManifestSet, tuple[str, ...]]:
+    """Return the objects, rendered anew, and the names of those that differ a second time."""
+    site.renders_anew = True
+    first = await render(site, rollout)
+    site.tell = ignore  # the same once more
+    second = await render(site, rollout)
+    return first, differing(_digests(first), _digests(second))
+
+
+def _digests(wanted: ManifestSet) -> Mapping[str, str]:
+    return {str(one.ref): one.digest for one in wanted}
 
 
 async def plan(site: Site, rollout: LoadedRollout, stages: Stages = DIRECT) -> Plan:
@@ -96,7 +115,10 @@ async def status(site: Site, name: str, *, cluster: str = "") -> Overview:
         NotFound: Nothing is remembered of a rollout of that name there.
     """
     spec = named_spec(name, cluster)
-    state = await remembered(site, spec)
+    waiting = await waiting_request(site, spec)
+    # A first run that waits for an approval has left nothing but its request.
+    state = RolloutState(rollout=name) if waiting else None
+    state = await (await site.store(spec)).load(name) or state or await remembered(site, spec)
     target = await site.cluster(spec)
     live = await read_live(target, name, ManifestSet(), state)
     judged = await judge_all(target, live, _options(site, name), live.read_at)
@@ -109,6 +131,7 @@ async def status(site: Site, name: str, *, cluster: str = "") -> Overview:
         statuses=tuple(sorted(statuses, key=lambda one: (-one.status.severity, one.ref))),
         read_at=live.read_at,
         is_running=await _is_running(site, spec, state),
+        waiting=None if waiting and is_overtaken(waiting, state) else waiting,
     )
 
 
@@ -136,7 +159,8 @@ async def drift(site: Site, name: str, *, cluster: str = "") -> Drift:
 
 async def names(site: Site, *, cluster: str = "") -> tuple[str, ...]:
     """Return the names of all rollouts that are remembered for a cluster."""
-    return await (await site.store(named_spec("all", cluster))).list()
+    found = await (await site.store(named_spec("all", cluster))).list()
+    return tuple(one for one in found if not is_notes(one))
 
 
 async def locks(site: Site, *, cluster: str = "") -> tuple[LockRecord, ...]:
@@ -177,6 +201,7 @@ async def delete(site: Site, removal: Plan, *, cluster: str = "") -> Report:
             await remove_former_runs(await site.cluster(spec), spec.name)
             await remove_parent(site, spec, state)
             await store.delete(removal.rollout, after=state.version)
+            await forget_notes(site, spec)
     return report
 
 
@@ -205,7 +230,8 @@ async def remembered(site: Site, spec: RolloutSpec) -> RolloutState:
     store = await site.store(spec)
     state = await store.load(spec.name)
     if state is None:
-        known = _nearest(spec.name, await store.list())
+        found = await store.list()
+        known = _nearest(spec.name, tuple(one for one in found if not is_notes(one)))
         where = spec.target.cluster or "the current context"
         raise NotFound(f"no rollout {spec.name!r} in {where}; known: {known}")
     return state

@@ -7,8 +7,10 @@ that must not wait.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import TypeAlias
 
 from rollwright.rollouts.plan import Change, Plan, Step
@@ -72,8 +74,21 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Something happened that only counts: what, how it ended, the seconds that it took.
+
+    ``what`` and ``result`` are words of this program: ``render``, ``lock``, ``database``,
+    ``feedback <sink>``.
+    """
+
+    what: str
+    result: str = ""
+    seconds: float = 0.0
+
+
 Progress: TypeAlias = (
-    StageBegan | Planned | StepBegan | Applied | Seen | ChangeEnded | StepEnded | Note
+    StageBegan | Planned | StepBegan | Applied | Seen | ChangeEnded | StepEnded | Note | Counted
 )
 Listener: TypeAlias = Callable[[Progress], None]
 
@@ -93,3 +108,25 @@ def careful(listener: Listener) -> Listener:
             warnings.warn(f"a listener failed at {what}", RuntimeWarning, stacklevel=2)
 
     return tell
+
+
+def both(one: Listener, other: Listener) -> Listener:
+    """Return a listener that tells two; the mistakes of the second are warnings."""
+    second = careful(other)
+
+    def tell(progress: Progress) -> None:
+        one(progress)
+        second(progress)
+
+    return tell
+
+
+@contextmanager
+def counted(tell: Listener, what: str) -> Iterator[None]:
+    """Tell how what is inside ended, and the seconds that it took."""
+    began, result = monotonic(), "error"
+    try:
+        yield
+        result = "success"
+    finally:
+        tell(Counted(what, result, monotonic() - began))

@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from rollwright.engine.applyset import Fence
-from rollwright.engine.observe import Observer
 from rollwright.engine.progress import Listener
 from rollwright.engine.site import Site
+from rollwright.engine.waiting.observe import Observer
+from rollwright.engine.writing.applyset import Fence
 from rollwright.plugins.contracts import Cluster, Lock, StateStore
+from rollwright.rollouts.desired import Desired
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Outcome
@@ -66,12 +67,24 @@ class Run:
     site: Site | None = None
     goes_on_from: str = ""
     is_overdue: bool = False
+    newer: Desired | None = None
+    """What the run makes way for."""
+    pausing: int = 0
+    """How many steps of it only let time pass."""
+    acting: int = 0
+    """How many plugins are at work."""
     fenced: tuple[str, datetime] | None = None
     hooks_gone: set[ObjectRef] = field(default_factory=set)
     """What hooks had left, and is there no more."""
     hooks_ended: dict[str, Outcome] = field(default_factory=dict)
     """How the steps of hooks ended."""
     saving: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is written or acts: something is waited for, or a pause goes on."""
+        is_idle = self.observer.is_idle and self.acting == 0
+        return is_idle and (self.observer.is_waiting or self.pausing > 0)
 
 
 @asynccontextmanager

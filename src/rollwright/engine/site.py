@@ -17,21 +17,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from rollwright.engine.documents import LoadedRollout, merged_values
-from rollwright.engine.keys import Keys
-from rollwright.engine.limits import RENDERS, Limits
-from rollwright.engine.lock_audit import takeover_kept
-from rollwright.engine.progress import Listener, Progress, careful, ignore
-from rollwright.engine.queueing import told_if_long
+from rollwright.engine.custody.keys import Keys
+from rollwright.engine.custody.limits import RENDERS, Limits
+from rollwright.engine.custody.lock_audit import takeover_kept
+from rollwright.engine.custody.queueing import told_if_long
+from rollwright.engine.documents import LoadedRollout
+from rollwright.engine.inputs.known_names import registry_of
+from rollwright.engine.progress import Counted, Listener, Progress, careful, ignore
+from rollwright.engine.site_blocks import resolved_entry
 from rollwright.engine.site_file import ClusterEntry, LoadedSite, find_site, load_site
+from rollwright.engine.telling.courier import Courier
 from rollwright.errors import NotFound
 from rollwright.plugins.contracts import Ask, Cluster, Lock, LockOwner, LockService, StateStore
-from rollwright.plugins.registry import GROUPS, Registry
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
+
+if TYPE_CHECKING:
+    from rollwright.engine.inputs.configuration import Configured
+    from rollwright.engine.telling.telling import Telling
 
 LOCK_WAIT = timedelta(minutes=5)
 """How long a run waits for another run of the same rollout."""
@@ -54,7 +61,14 @@ class Site:
         base: The folder that relative paths of the rollout start from.
         stop: Set to end the run after the write in flight.
         lock_wait: How long to wait for another run; ``None`` waits for ever.
+        trigger: What set the run off; ``None`` for commands that no trigger set off.
+        may_ask: Whether a command that needs no cluster may ask one for values.
+        configured: What renderers got last; ``None`` before the first rendering.
+        renders_anew: Whether nothing is taken from the render cache (``--no-cache``, TR-07).
         allowed: Names of protected objects that somebody let go (``--allow-delete``).
+        runs_tests: Whether hooks for tests run after everything else (``--test``).
+        courier: Carries what is told about runs; shared with the sites beside this one.
+        telling: What tells about the run that is at work; ``None`` if nobody is to be told.
     """
 
     def __init__(
@@ -68,17 +82,38 @@ class Site:
         self.loaded = loaded
         self.rollout = rollout
         self.base = rollout.base if rollout else loaded.root
-        self.registry = _registry(loaded)
+        self.registry = registry_of(loaded)
         self._tell = careful(tell)
         self.stop = asyncio.Event()
         self.lock_wait = lock_wait
+        self.renders_anew = False
         self.allowed: frozenset[str] = frozenset()
+        self.runs_tests = False
         self.ask: Ask | None = None
+        self.trigger: Trigger | None = None
+        self.may_ask = False
+        self.configured: Configured | None = None
+        self.courier = Courier()
+        self.telling: Telling | None = None
         self._clusters: dict[str, asyncio.Task[Cluster]] = {}
         self._bound: dict[tuple[str, str], Any] = {}
         self._made: list[Any] = []
+        self._is_guest = False
         self._keys = Keys(loaded)
         self._limits = Limits(loaded, self.registry, self.cluster_named, self._pass_on)
+
+    def beside(self, rollout: LoadedRollout, *, tell: Listener = ignore) -> Site:
+        """Return the site for another rollout; it shares this one's connections and locks.
+
+        Closing it closes none of them, and this one must outlive it.
+        """
+        guest = Site(self.loaded, rollout=rollout, tell=tell, lock_wait=self.lock_wait)
+        guest.registry = self.registry
+        guest._clusters, guest._bound = self._clusters, self._bound
+        guest._keys, guest._limits = self._keys, self._limits
+        guest._made, guest._is_guest = self._made, True
+        guest.courier = self.courier
+        return guest
 
     @property
     def tell(self) -> Listener:
@@ -114,12 +149,6 @@ class Site:
         """Use a lock service that is made already."""
         self._bound["locks", cluster] = locks
 
-    def values(self, spec: RolloutSpec) -> Mapping[str, Any]:
-        """Return the merged values that the rollout's ``config`` declares."""
-        if not spec.config or self.rollout is None:
-            return {}
-        return merged_values(self.rollout)
-
     async def cluster(self, spec: RolloutSpec) -> Cluster:
         """Return the rollout's target, connected.
 
@@ -143,7 +172,7 @@ class Site:
     async def _connect(self, name: str) -> Cluster:
         from rollwright.kube import connect  # noqa: PLC0415  (render needs no cluster)
 
-        entry = self._entry(name)
+        entry = await resolved_entry(self._entry(name), name)
         return await connect(
             kubeconfig=self._kubeconfig(entry),
             context=entry.context or "",
@@ -201,12 +230,12 @@ class Site:
         Raises:
             NotFound: site.toml names a key that is not there.
         """
-        declared = self._keys.declared()
+        declared = await asyncio.to_thread(self._keys.declared)
         return declared or await self._keys.salt(spec.target.cluster, await self.store(spec))
 
     async def keep_salt(self, spec: RolloutSpec) -> str:
         """Return the installation's key after it is kept: what is remembered stands on it."""
-        declared = self._keys.declared()
+        declared = await asyncio.to_thread(self._keys.declared)
         return declared or await self._keys.keep(spec.target.cluster, await self.store(spec))
 
     async def locks(self, spec: RolloutSpec) -> LockService:
@@ -223,8 +252,9 @@ class Site:
     async def _build(self, group: str, cluster: str, entry: str) -> Any:
         table = self.loaded.file.stores if group == "stores" else self.loaded.file.locks
         use = table[entry]
-        plugin = self.registry.build(group, use.name, use.options)
-        bound = plugin.bind(await self.cluster_named(cluster))
+        # In a thread: what a block says is asked of a server.
+        plugin = await asyncio.to_thread(self.registry.build, group, use.name, use.options)
+        bound = self.loaded.placed(plugin).bind(await self.cluster_named(cluster))
         self._made.append(bound)
         return bound
 
@@ -239,6 +269,7 @@ class Site:
         owner, wait = _owner(trigger, "rollout"), self.lock_wait
         # Behind a limit the lock's key says nothing: there the name tells whose place it is.
         named = replace(owner, operation=f"{owner.operation} of {spec.name}")
+        began = monotonic()
         async with AsyncExitStack() as held:
             words = f"waiting for the lock of {spec.name}; `rollwright locks` shows who has it"
             async with told_if_long(self.tell, words):
@@ -247,6 +278,7 @@ class Site:
             place = self._limits.beside(lock, spec.target.cluster, named, wait)
             async with takeover_kept(self, spec, lock, actor=trigger.actor):
                 both = await held.enter_async_context(place)
+            self.tell(Counted("lock", seconds=monotonic() - began))
             yield both
 
     @asynccontextmanager
@@ -256,12 +288,24 @@ class Site:
         async with self._limits.entered(RENDERS, spec.target.cluster, owner, self.lock_wait):
             yield
 
+    def connected(self) -> Mapping[str, Cluster]:
+        """Return the clusters that were connected so far, by their names in site.toml."""
+        done = ((name, task) for name, task in self._clusters.items() if task.done())
+        return {
+            name: task.result()
+            for name, task in done
+            if not task.cancelled() and task.exception() is None
+        }
+
     async def calls(self, spec: RolloutSpec) -> Mapping[str, int]:
         """Return the API requests sent to the rollout's target so far."""
         return dict((await self.cluster(spec)).calls)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; those of the site that this one stands beside stay."""
+        if self._is_guest:
+            return
+        await self.courier.close()  # what could not be told is noted in stores
         # Before the clusters: whoever keeps a connection of its own gives back what it holds.
         made = (*self._made, self._limits)
         self._made.clear()
@@ -299,13 +343,3 @@ def _sandbox_kubeconfig(name: str) -> Path:
     from rollwright import sandbox  # noqa: PLC0415  (only for targets that are sandboxes)
 
     return sandbox.kubeconfig(name)
-
-
-def _registry(loaded: LoadedSite) -> Registry:
-    plugins = loaded.file.plugins
-    return Registry(
-        allow=plugins.allow,
-        site=loaded.root,
-        files={group: dict(table) for group in GROUPS if (table := getattr(plugins, group, None))},
-        where=str(loaded.path or "site.toml"),
-    )

@@ -13,30 +13,40 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from rollwright.engine.applyset import fence_off, make_exact
+from rollwright.engine.approval.approval_notes import consume, decision_to_use, settle
 from rollwright.engine.course import foretold
-from rollwright.engine.definitions import read_used_versions
-from rollwright.engine.execute import execute_wave
-from rollwright.engine.forecast import forecast as ask_server
-from rollwright.engine.holding import save_unless_written
-from rollwright.engine.hooks import tidy_hooks
-from rollwright.engine.keys import AskSalt
-from rollwright.engine.lock_audit import with_takeover
-from rollwright.engine.observe import Observer, options_of
-from rollwright.engine.older_documents import with_rendered_groups
+from rollwright.engine.custody.keys import AskSalt
+from rollwright.engine.custody.lock_audit import with_takeover
+from rollwright.engine.inputs.capabilities import asking
+from rollwright.engine.inputs.fetching import fetch_source
+from rollwright.engine.inputs.older_documents import with_rendered_groups
+from rollwright.engine.inputs.rendering import render_set
 from rollwright.engine.progress import Note, Planned, StageBegan
-from rollwright.engine.read import read_live as read_cluster
-from rollwright.engine.removing import unmark
-from rollwright.engine.rendering import render_set
-from rollwright.engine.revisions import snapshot_of
+from rollwright.engine.reading.definitions import read_used_versions
+from rollwright.engine.reading.forecast import forecast as ask_server
+from rollwright.engine.reading.read import read_live as read_cluster
+from rollwright.engine.reading.scalers import with_scaled
+from rollwright.engine.reading.simulate import check_together
+from rollwright.engine.reading.statuses import with_contexts
+from rollwright.engine.removal.removing import unmark
+from rollwright.engine.returning.holding import save_unless_written
+from rollwright.engine.returning.revisions import keep_left, snapshot_of
 from rollwright.engine.run import Run, steady_clock
-from rollwright.engine.scalers import with_scaled
-from rollwright.engine.simulate import check_together
 from rollwright.engine.site import Site
-from rollwright.engine.statuses import with_contexts
-from rollwright.engine.steps import execute_steps, is_grouped
-from rollwright.errors import GuardRefused, Refused, RolloutError
-from rollwright.plugins.contracts import Checkout, Cluster, FetchRequest, Lock
+from rollwright.engine.stepping.hooks import tidy_hooks
+from rollwright.engine.stepping.steps import execute_steps, is_grouped
+from rollwright.engine.telling.telling import tell_report
+from rollwright.engine.waiting.observe import Observer, options_of
+from rollwright.engine.writing.applyset import fence_off, make_exact
+from rollwright.engine.writing.execute import execute_wave
+from rollwright.errors import (
+    ApprovalNeeded,
+    GuardRefused,
+    Refused,
+    RolloutError,
+)
+from rollwright.plugins.contracts import Checkout, Cluster, Lock
+from rollwright.rollouts.approving import with_decision
 from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
 from rollwright.rollouts.hooks.steps import set_apart
 from rollwright.rollouts.live import LiveSet
@@ -70,9 +80,7 @@ PRUNE_GUARDS = frozenset({"PR-02", "PR-03"})
 async def fetch(site: Site, spec: RolloutSpec, trigger: Trigger) -> Checkout:
     """Return the source's tree at an immutable revision."""
     site.tell(StageBegan("fetch"))
-    source = site.registry.build("sources", spec.source.name, spec.source.options)
-    checkout: Checkout = await source.fetch(FetchRequest(base=site.base, revision=trigger.revision))
-    return checkout
+    return await fetch_source(site, spec, trigger.revision)
 
 
 async def render(
@@ -81,13 +89,15 @@ async def render(
     """Return the objects: rendered, transformed, validated, placed and labelled."""
     site.tell(StageBegan("render"))
     check_supported(spec)
+    site.trigger = trigger
 
     async def ask_scopes() -> Mapping[tuple[str, str], bool]:
         discovery = await (await site.cluster(spec)).discover()
         return {(one.group, one.kind): one.is_namespaced for one in discovery.kinds.values()}
 
     async with site.rendering(spec, trigger):
-        wanted = await render_set(site, spec, checkout, ask_scopes, partial(site.salt, spec))
+        salt, served = partial(site.salt, spec), asking(site, spec)
+        wanted = await render_set(site, spec, checkout, ask_scopes, salt, served)
     check_supported(with_rendered_groups(spec, wanted))
     return set_apart(spec, wanted)
 
@@ -191,20 +201,31 @@ async def approve(
         waived: Ids of guards that somebody allowed to be breached.
 
     Raises:
-        Refused: The rollout is suspended, or asks for an approval that nobody can give here; so
-            does a guard that only an approval of the plan lets pass.
+        Refused: The rollout is suspended, or somebody rejected the plan.
         GuardRefused: A guard is breached.
+        ApprovalNeeded: Somebody has to approve the plan, and nobody has (PL-22).
     """
-    del site
     if spec.suspend:
         raise Refused(f"{spec.name} is suspended", hint="set spec.suspend: false to run it")
     breached = (guard for guard in plan.breached if guard.id not in waived)
-    refuse_breached(tuple(guard for guard in breached if not guard.is_waivable))
-    if why := approval_reason(spec, plan):
-        raise Refused(
-            f"{spec.name}: needs an approval ({why})",
-            hint="run it on a terminal, or say --yes to approve this plan",
-        )
+    hard = tuple(guard for guard in breached if not guard.is_waivable)
+    if any(guard.id not in PRUNE_GUARDS for guard in hard):
+        refuse_breached(hard)
+    if needed := _lacks(spec, plan, hard):
+        await settle(site, spec, plan, needed)
+
+
+def _lacks(spec: RolloutSpec, plan: Plan, deletes: tuple[Guard, ...]) -> ApprovalNeeded | None:
+    """Return what is raised when nobody approves the plan; ``None`` if nobody has to (PR-21)."""
+    why = approval_reason(spec, plan)
+    if deletes:
+        words = "; ".join(guard.message for guard in deletes)
+        hint = f"look at the plan; {ALLOW_PRUNE} lets it pass"
+        return ApprovalNeeded(words, reason=f"{words}; {why}" if why else words, hint=hint)
+    if not why:
+        return None
+    hint = "run it on a terminal, or say --yes to approve this plan"
+    return ApprovalNeeded(f"{spec.name}: needs an approval ({why})", reason=why, hint=hint)
 
 
 def refuse_breached(breached: tuple[Guard, ...]) -> None:
@@ -230,6 +251,12 @@ def approval_reason(spec: RolloutSpec, plan: Plan) -> str:
     return f"approval: {policy}" if policy == "onConflict" and has_conflicts else ""
 
 
+def needs_word(spec: RolloutSpec, plan: Plan) -> bool:
+    """Whether a plan waits for somebody's word, if nothing else is said."""
+    is_breached = any(guard.id in PRUNE_GUARDS for guard in plan.breached)
+    return is_breached or bool(approval_reason(spec, plan))
+
+
 async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, lock: Lock) -> Run:
     """Open the journal and widen the inventory, before any object is written.
 
@@ -242,6 +269,8 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
     refuse_held(spec.name, state, plan)
     _refuse_outdated(plan, state, lock)
     await _refuse_moved(cluster, plan, state, partial(site.salt, spec))
+    is_asked = needs_word(spec, plan)
+    decision = await decision_to_use(site, spec, plan) if is_asked else None
     plan = resalted(plan, salt := await site.keep_salt(spec))
     if state is not None and state.journal is not None:
         # Whoever opened it would hold the lock that is ours now.
@@ -250,9 +279,13 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
     lock.check()
     if state is not None and state.removal is not None and not plan.is_removal:
         await unmark(site, spec, state, lock)
-    opened = with_takeover(open_run(state, plan, journal), lock, journal, site.tell)
+    left = await keep_left(site, spec, plan)
+    opened = with_decision(open_run(state, plan, journal, left=left), decision)
+    opened = with_takeover(opened, lock, journal, site.tell)
     fence = await fence_off(site, spec, plan, lock, before=state, after=opened)
     saved = await store.save(opened, after=plan.state_version)
+    if is_asked:
+        await consume(site, spec, plan)
     now = steady_clock()
     observer = Observer(cluster, spec, tell=site.tell, now=now)
     observer.hide(change.wanted.body for change in plan.changes if change.wanted)
@@ -266,10 +299,12 @@ async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, loc
 
 def _refuse_outdated(plan: Plan, state: RolloutState | None, lock: Lock) -> None:
     if (state.version if state else "") != plan.state_version:
-        raise Refused(
+        outdated = Refused(
             f"{plan.rollout}: another run changed the state since the plan was made",
             hint="make a new plan",
         )
+        outdated.wants_plan = True
+        raise outdated
     if state is not None and state.token > lock.token:
         raise Refused(
             f"{plan.rollout}: a run with a later lock ({state.token}) wrote the state; ours is"
@@ -289,6 +324,7 @@ def _journal_of(plan: Plan, trigger: Trigger, lock: Lock, state: RolloutState | 
         digest=plan.wanted_digest,
         source=plan.source,
         rolled_back_to=plan.rollback.revision if plan.rollback else 0,
+        url=trigger.url,
         **going_on(state, plan),
     )
 
@@ -347,8 +383,7 @@ async def finish(site: Site, run: Run, report: Report) -> Report:
 
 async def tell(site: Site, report: Report) -> Report:
     """Tell the feedback sinks; their failure never fails a run."""
-    del site
-    return report
+    return await tell_report(site, report)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

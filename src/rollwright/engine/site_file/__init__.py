@@ -18,6 +18,7 @@ from rollwright.engine.site_file.model import (
     RolloutsSection,
     SiteFile,
     SiteSection,
+    WebhooksSection,
     site_schema,
 )
 from rollwright.engine.site_file.reading import LoadedSite, find_site, load_site, parse_site
@@ -32,6 +33,7 @@ __all__ = [
     "RolloutsSection",
     "SiteFile",
     "SiteSection",
+    "WebhooksSection",
     "find_site",
     "load_site",
     "parse_site",

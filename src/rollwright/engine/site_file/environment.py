@@ -23,7 +23,10 @@ PREFIX = "ROLLWRIGHT_"
 RESERVED = (
     "ROLLWRIGHT_SITE",
     "ROLLWRIGHT_TEST_*",
+    "ROLLWRIGHT_HELM",
     "ROLLWRIGHT_KUBECTL",
+    "ROLLWRIGHT_SOPS",
+    "ROLLWRIGHT_ROOT",
     "ROLLWRIGHT_SANDBOX*",
 )
 """Variables that mean something else than a site key."""

@@ -43,6 +43,16 @@ class LoadedSite:
         """Return a path of the site as it is on this machine: ``~`` and the root filled in."""
         return self.root / FilePath(path).expanduser()
 
+    def placed(self, plugin: Any) -> Any:
+        """Return a store or a lock whose relative ``path`` starts at the site.
+
+        Whoever runs it from another folder would see another state otherwise, and another lock.
+        """
+        path = getattr(plugin, "path", None)
+        if not isinstance(path, FilePath):
+            return plugin
+        return plugin.model_copy(update={"path": self.resolve(str(path))})
+
 
 def find_site(start: FilePath, environ: Mapping[str, str] | None = None) -> FilePath | None:
     """Find the site that a document belongs to.
@@ -124,7 +134,7 @@ def _validate(data: Mapping[str, Any]) -> tuple[SiteFile | None, list[tuple[Path
 def _check_clusters(clusters: Any) -> Iterator[tuple[Path, str]]:
     for name, cluster in clusters.items() if isinstance(clusters, Mapping) else ():
         if isinstance(cluster, Mapping) and cluster.get("sandbox"):
-            for key in sorted({"kubeconfig", "context"} & set(cluster)):
+            for key in sorted({"block", "kubeconfig", "context"} & set(cluster)):
                 yield ("clusters", name, key), "a sandbox has its own; leave it out"
 
 

@@ -1,0 +1,136 @@
+"""What a site declares that can start by itself: its rollouts and its triggers.
+
+Before: ``rollwright listen`` or ``trigger`` opened a site.
+After: each trigger is listened to; a file that cannot be read stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rollwright.documents import load_all, nearest_line
+from rollwright.engine.documents import FILE_NAMES, LoadedRollout, load_rollout
+from rollwright.engine.site_file import LoadedSite
+from rollwright.errors import NotFound, RolloutError
+from rollwright.rollouts.spec.trigger import TriggerSpec, is_trigger, parse_trigger, trigger_of
+
+TRIGGER_FILES = tuple(
+    f"{prefix}{name}.{suffix}"
+    for prefix, name in (("", "trigger"), ("", "triggers"), ("*.", "trigger"))
+    for suffix in ("yaml", "yml", "json")
+)
+"""What files of triggers are called; one may hold several."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """Rollouts by name, triggers, and what could not be read of either, for people."""
+
+    rollouts: Mapping[str, LoadedRollout]
+    triggers: tuple[TriggerSpec, ...]
+    faults: tuple[str, ...] = ()
+
+    def chosen(self, trigger: TriggerSpec) -> tuple[LoadedRollout, ...]:
+        """Return the rollouts that a trigger is for."""
+        return tuple(
+            one for one in self.rollouts.values() if trigger.chooses(one.spec.name, one.spec.labels)
+        )
+
+    def trigger(self, name: str) -> TriggerSpec:
+        """Return a trigger by its name.
+
+        Raises:
+            NotFound: None is called so.
+        """
+        for one in self.triggers:
+            if one.name == name:
+                return one
+        known = ", ".join(sorted(one.name for one in self.triggers)) or "none"
+        raise NotFound(f"no trigger {name!r}; known: {known}")
+
+    def rollout(self, name: str) -> LoadedRollout:
+        """Return a rollout by its name.
+
+        Raises:
+            NotFound: None is called so.
+        """
+        if name in self.rollouts:
+            return self.rollouts[name]
+        known = ", ".join(sorted(self.rollouts)) or "none"
+        raise NotFound(f"no rollout {name!r} in the site; known: {known}")
+
+
+def declared_in(site: LoadedSite) -> Declared:
+    """Read every rollout and trigger that ``[rollouts] paths`` leads to."""
+    rollouts: dict[str, LoadedRollout] = {}
+    triggers: dict[str, TriggerSpec] = {}
+    faults = []
+    for file in _files(site, FILE_NAMES):
+        try:
+            loaded = load_rollout(file)
+        except RolloutError as error:
+            faults.append(str(error))
+            continue
+        twin = rollouts.setdefault(loaded.spec.name, loaded)
+        if twin is not loaded:
+            faults.append(f"{file}: rollout {loaded.spec.name!r} is declared in {twin.path}, too")
+            continue
+        for own in loaded.spec.triggers:
+            _take(triggers, trigger_of(own, loaded.spec.name), file, faults)
+    for file in _files(site, TRIGGER_FILES):
+        for trigger in _triggers_of(file, faults):
+            _take(triggers, trigger, file, faults)
+    _find_lost(rollouts, triggers, faults)
+    return Declared(rollouts=rollouts, triggers=tuple(triggers.values()), faults=tuple(faults))
+
+
+def _take(
+    triggers: dict[str, TriggerSpec], trigger: TriggerSpec, file: Path, faults: list[str]
+) -> None:
+    if trigger.name in triggers:
+        faults.append(f"{file}: trigger {trigger.name!r} is declared twice; rename one")
+    else:
+        triggers[trigger.name] = trigger
+
+
+def _find_lost(
+    rollouts: Mapping[str, LoadedRollout], triggers: Mapping[str, TriggerSpec], faults: list[str]
+) -> None:
+    for trigger in triggers.values():
+        names = {choice.name for choice in trigger.rollouts if choice.name}
+        faults += [
+            f"trigger {trigger.name!r}: no rollout {name!r} in the site"
+            for name in sorted(names - rollouts.keys())
+        ]
+
+
+def _triggers_of(file: Path, faults: list[str]) -> Iterator[TriggerSpec]:
+    try:
+        documents = load_all(file.read_bytes(), name=str(file))
+    except (RolloutError, OSError) as error:
+        faults.append(f"{file}: {error}" if isinstance(error, OSError) else str(error))
+        return
+    for document in documents:
+        if not is_trigger(document.value):
+            faults.append(
+                f"{file}:{document.line}: not a Trigger; a file of triggers holds no more"
+            )
+            continue
+        try:
+            line_of = partial(nearest_line, document)
+            yield parse_trigger(document.value, name=str(file), line_of=line_of)
+        except RolloutError as error:
+            faults.append(str(error))
+
+
+def _files(site: LoadedSite, names: tuple[str, ...]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for place in map(site.resolve, site.file.rollouts.paths if site.path else ()):
+        found = [place] if place.is_file() and any(map(place.match, names)) else []
+        for file in (*found, *(one for name in names for one in sorted(place.rglob(name)))):
+            if file not in seen:
+                seen.add(file)
+                yield file

@@ -1,0 +1,1 @@
+"""What is in the cluster, and what the server says would become of it."""

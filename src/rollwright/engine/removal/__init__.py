@@ -1,0 +1,1 @@
+"""Objects and whole rollouts that go, and what goes along."""

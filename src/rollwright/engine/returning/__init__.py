@@ -1,0 +1,1 @@
+"""Former revisions: kept, compared, brought back, held."""

@@ -1,0 +1,1 @@
+"""Steps that a user declared, hooks, and what persons answer meanwhile."""

@@ -1,0 +1,1 @@
+"""Waiting by watch: nothing is asked again and again."""
