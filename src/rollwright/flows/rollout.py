@@ -1,46 +1,42 @@
 """One rollout as a flow: the walk with its stages as tasks, and a run name.
 
 Before: a person, a schedule or a webhook started the flow run.
-After: the flow run has the state that the report says; its artifact has the report.
+After: the flow run has the state that the report says; its artifacts have plan and report.
 
 Deploy it as ``rollwright.flows.rollout:rollout``. Parameters are names, never manifests.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import cast
 
-from prefect import flow, get_client
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
-from prefect.logging import get_run_logger
-from prefect.runtime import flow_run as runtime
+from prefect import flow
+from prefect.client.schemas.objects import State
 
-from rollwright.engine.documents import load_rollout
-from rollwright.engine.site import actor_here, open_site
+from rollwright.engine.custody.desired import in_order
 from rollwright.engine.walk import walk
-from rollwright.errors import RolloutError
-from rollwright.flows.endings import state_of_error, state_of_report
+from rollwright.flows.approval import suspending
+from rollwright.flows.dispatched import Request, answered
+from rollwright.flows.endings import state_of_report
+from rollwright.flows.flow_runs import Asked, naming, telling_revision, trigger_of
+from rollwright.flows.stopping import until_stopped
+from rollwright.flows.working import ended, opened
 from rollwright.rollouts.report import Report
-from rollwright.rollouts.spec import RolloutSpec
-from rollwright.rollouts.trigger import Trigger
 from rollwright.tasks import TASKS
-from rollwright.tasks.stage import log_defect
 
 
-def _run_name() -> str:
-    file = str(runtime.parameters.get("file", ""))
-    try:
-        spec = load_rollout(file).spec
-    except RolloutError:
-        return f"rollout {file}"
-    return f"rollout {spec.name} -> {spec.target.cluster or 'current context'}"
-
-
-@flow(name="rollout", flow_run_name=_run_name, persist_result=False)
-async def rollout(
-    file: str, *, allow_prune: bool = False, actor: str = "", revision: str = ""
+@flow(name="rollout", flow_run_name=naming("rollout"), persist_result=False)
+async def rollout(  # noqa: PLR0913  (the form that a person fills in to start a run)
+    file: str,
+    *,
+    allow_prune: bool = False,
+    actor: str = "",
+    revision: str = "",
+    cluster: str = "",
+    trigger: str = "",
+    sequence: int = 0,
+    pending: str = "",
+    at: str = "",
 ) -> Report:
     """Bring one declared rollout to one revision.
 
@@ -52,53 +48,23 @@ async def rollout(
         allow_prune: Let the guards on the number of deletes pass.
         actor: Who asked; whoever runs this process if empty.
         revision: The source revision that is asked for; empty for what the source has now.
+        cluster: A cluster of site.toml instead of the rollout's own target.
+        trigger: Id of the delivery that a receiver took in; empty if a person or a schedule asks.
+        sequence: What the receiver got when it moved the desired revision; 0 if it did not.
+        pending: Name of the instance whose noted request it answers; empty if none is.
+        at: Where what the request brought stands among the values, dotted.
     """
-    # Prefect takes a returned state as that of the run, and gives its data to who awaits.
-    return cast(
-        "Report", await _ended(file, allow_prune=allow_prune, actor=actor, revision=revision)
-    )
+    asked = Asked(actor=actor, revision=revision, trigger=trigger, sequence=sequence)
 
+    async def body() -> State[Report]:
+        async with opened(file, cluster) as (loaded, site):
+            spec = loaded.spec
+            stages = telling_revision(TASKS.allowing_prune() if allow_prune else TASKS)
+            if pending:
+                return await answered(loaded, site, stages, Request(pending, trigger, at))
+            placed = await in_order(site, spec, trigger_of(spec, asked))
+            return state_of_report(
+                await until_stopped(site, walk(spec, placed, site, suspending(stages, placed)))
+            )
 
-async def _ended(file: str, *, allow_prune: bool, actor: str, revision: str) -> State[Report]:
-    try:
-        loaded = load_rollout(file)
-        run = _flow_run()
-        await _tag(run, loaded.spec)
-        stages = TASKS.allowing_prune() if allow_prune else TASKS
-        trigger = _trigger(run, loaded.spec, actor=actor, revision=revision)
-        async with open_site(loaded) as site:
-            return state_of_report(await walk(loaded.spec, trigger, site, stages))
-    except Exception as error:  # noqa: BLE001  (the state has it, and awaiting the flow raises it)
-        log_defect(error)
-        return state_of_error(error)
-
-
-def _flow_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("a flow's body runs in a flow run")
-    return context.flow_run
-
-
-def _trigger(run: FlowRun, spec: RolloutSpec, *, actor: str, revision: str) -> Trigger:
-    """Return the trigger; a retry of the same flow run is the same trigger."""
-    return Trigger(
-        id=str(run.id),
-        kind="schedule" if run.auto_scheduled else "manual",
-        rollout=spec.name,
-        actor=actor or actor_here(),
-        received_at=datetime.now(UTC),
-        revision=revision,
-    )
-
-
-async def _tag(run: FlowRun, spec: RolloutSpec) -> None:
-    """Tag the flow run with rollout and cluster, so that Prefect's pages can filter by them."""
-    tags = {*run.tags, f"rollout:{spec.name}"}
-    if spec.target.cluster:
-        tags.add(f"cluster:{spec.target.cluster}")
-    try:
-        async with get_client() as client:
-            await client.update_flow_run(run.id, tags=sorted(tags))
-    except Exception as error:  # noqa: BLE001  (a label is no reason to stop a rollout)
-        get_run_logger().warning("the flow run was not tagged: %s", type(error).__name__)
+    return cast("Report", await ended(file, body))

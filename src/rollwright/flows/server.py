@@ -29,6 +29,7 @@ from typing import Self
 from rollwright.errors import Unreachable, excerpt
 
 HOST = "127.0.0.1"
+QUIET_PREFECT = "rollwright.flows.quiet_prefect"
 START_TIMEOUT = timedelta(minutes=3)
 """A server with a new folder migrates its database first: 8 s, a minute on a busy machine."""
 STOP_TIMEOUT = timedelta(seconds=10)
@@ -75,6 +76,9 @@ PREPARED: Mapping[str, str] = {
 
 DATABASE = "prefect.db"
 
+_DETACHED: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python complains of a process that nobody knows any more and that still runs."""
+
 
 @dataclass(kw_only=True)
 class LocalServer:
@@ -98,6 +102,11 @@ class LocalServer:
         """Id of its process."""
         return self.process.pid
 
+    def detach(self) -> None:
+        """Let the server go on when this process ends; whoever knows its id stops it then."""
+        atexit.unregister(self.stop)
+        _DETACHED.append(self.process)
+
     def stop(self) -> None:
         """End the process and wait for its end; a temporary folder goes with it."""
         atexit.unregister(self.stop)
@@ -119,13 +128,19 @@ class LocalServer:
 
 
 def start_local_server(
-    home: Path | None = None, *, timeout: timedelta = START_TIMEOUT
+    home: Path | None = None,
+    *,
+    port: int = 0,
+    settings: Mapping[str, str] | None = None,
+    timeout: timedelta = START_TIMEOUT,
 ) -> LocalServer:
     """Start a server and wait until it answers.
 
     Args:
         home: Its folder, made if it is not there; a second start in it is much faster. Without
             one everything is temporary.
+        port: Where it listens, if nobody else does; otherwise on a free one.
+        settings: Variables of the environment that go over the usual ones.
         timeout: How long it may take.
 
     Raises:
@@ -134,7 +149,8 @@ def start_local_server(
     place = home or Path(tempfile.mkdtemp(prefix="rollwright-prefect-"))
     place.mkdir(parents=True, exist_ok=True)
     try:
-        server = _start(place.resolve(), deadline=time.monotonic() + timeout.total_seconds())
+        deadline = time.monotonic() + timeout.total_seconds()
+        server = _start(place.resolve(), port, settings or {}, deadline)
     except BaseException:
         if home is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -145,14 +161,15 @@ def start_local_server(
     return server
 
 
-def _start(home: Path, *, deadline: float) -> LocalServer:
-    for _ in range(ATTEMPTS - 1):
-        server = _launch(home, _free_port())
+def _start(home: Path, port: int, settings: Mapping[str, str], deadline: float) -> LocalServer:
+    for attempt in range(ATTEMPTS - 1):
+        wanted = port if attempt == 0 and port and _is_free(port) else _free_port()
+        server = _launch(home, wanted, settings)
         if _await_health(server, deadline):
             return server
         if "already in use" not in _last_words(home):
             raise _not_up(server)
-    server = _launch(home, _free_port())
+    server = _launch(home, _free_port(), settings)
     if _await_health(server, deadline):
         return server
     raise _not_up(server)
@@ -168,12 +185,12 @@ def _not_up(server: LocalServer) -> Unreachable:
     )
 
 
-def _launch(home: Path, port: int) -> LocalServer:
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST]
+def _launch(home: Path, port: int, settings: Mapping[str, str]) -> LocalServer:
+    command = [sys.executable, "-m", QUIET_PREFECT, "server", "start", "--host", HOST]
     with _log(home).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  (our own interpreter, no shell)
             [*command, "--port", str(port)],
-            env=_environment(home, port),
+            env={**_environment(home, port), **settings},
             cwd=home,  # a prefect.toml or .env of the folder we are in does not count
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -184,11 +201,14 @@ def _launch(home: Path, port: int) -> LocalServer:
     return LocalServer(url=f"{address}/api", ui_url=address, home=home, process=process)
 
 
+def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without anybody's settings of Prefect."""
+    return {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
+
+
 def _environment(home: Path, port: int) -> dict[str, str]:
     """Return the server's environment: the user's Prefect settings and profile are not in it."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
-    }
+    inherited = without_prefect(os.environ)
     own = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / DATABASE}",
@@ -244,6 +264,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def _free_port() -> int:

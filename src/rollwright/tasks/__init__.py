@@ -6,6 +6,7 @@ here. Importing this package imports Prefect.
 
 from __future__ import annotations
 
-from rollwright.tasks.stages import RETRY_DELAYS, TASKS, as_tasks
+from rollwright.tasks.fleet_artifact import publish_fleet
+from rollwright.tasks.stages import RETRY_DELAYS, TASKS, as_tasks, find_drift
 
-__all__ = ["RETRY_DELAYS", "TASKS", "as_tasks"]
+__all__ = ["RETRY_DELAYS", "TASKS", "as_tasks", "find_drift", "publish_fleet"]

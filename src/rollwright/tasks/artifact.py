@@ -8,53 +8,54 @@ Values of Secrets are not here: plan and report have none.
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Iterator
-from datetime import timedelta
 
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.logging import get_run_logger
 
 from rollwright.rollouts.describe.plans import describe_report, short, summary, text
 from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
-
-TIMEOUT = timedelta(minutes=1)
-"""How long a run waits for Prefect to take its report; Prefect itself tries for minutes."""
+from rollwright.rollouts.timeline.bars import timeline_of
+from rollwright.rollouts.timeline.text import draw_text
+from rollwright.tasks.keys import key_of
+from rollwright.tasks.publishing import fenced, look_at, publish_all
 
 ROWS_SHOWN = 200
 """Objects that the table names; what went wrong comes first."""
 
 
-async def publish(report: Report) -> None:
-    """Put the report into Prefect's record; that it cannot be put there fails no run."""
-    try:
-        async with asyncio.timeout(TIMEOUT.total_seconds()):
-            await acreate_markdown_artifact(
-                markdown=markdown(report),
-                key=key_of(report.rollout),
-                description=f"{report.rollout} {report.outcome}",
+async def publish(report: Report, cluster: str = "") -> None:
+    """Put the report and its timeline into Prefect's record; that this fails, fails no run."""
+    about = f"{report.rollout} {report.outcome}"
+    shown = {"result": markdown(report, cluster)}
+    if report.results:
+        shown["timeline"] = timeline(report, cluster)
+    await publish_all(
+        "the report",
+        *(
+            acreate_markdown_artifact(
+                markdown=words, key=key_of(report.rollout, kind, cluster), description=about
             )
-    except Exception as error:  # noqa: BLE001  (feedback never fails a run)
-        get_run_logger().warning("the report was not published: %s", type(error).__name__)
+            for kind, words in shown.items()
+        ),
+    )
 
 
-def key_of(rollout: str) -> str:
-    """Return the artifact's key; Prefect takes lower case, digits and dashes only."""
-    return re.sub(r"[^a-z0-9-]+", "-", f"result-{rollout.lower()}")
+def timeline(report: Report, cluster: str = "") -> str:
+    """Return when what happened, as Markdown."""
+    words = text(draw_text(timeline_of(report)))
+    return f"{fenced(words)}\n{look_at(report.rollout, cluster)}"
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, cluster: str = "") -> str:
     """Return a report as Markdown: how it ended, in words, then object by object."""
-    return "\n".join(_blocks(report)) + "\n"
+    return "\n".join(_blocks(report, cluster)) + "\n"
 
 
-def _blocks(report: Report) -> Iterator[str]:
+def _blocks(report: Report, cluster: str) -> Iterator[str]:
     yield f"# {report.rollout}: {report.outcome}\n"
-    words = text(describe_report(report))
-    fence = "`" * (3 + max((len(run) for run in re.findall("`+", words)), default=0))
-    yield f"{fence}text\n{words}{fence}\n"
+    yield fenced(text(describe_report(report)))
+    yield look_at(report.rollout, cluster)
     yield "| | |\n|---|---|"
     for name, value in _facts(report):
         yield f"| {name} | {_cell(value)} |"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from rollwright.engine.run import Run
 from rollwright.plugins.contracts import Checkout
 from rollwright.rollouts.describe.plans import short
+from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.plan import Forecast, Operation
@@ -30,6 +31,7 @@ STATE_NAMES = {
     Outcome.FAILED: "Failed",
     Outcome.TIMED_OUT: "NotReady",
     Outcome.CANCELLED: "Cancelled",
+    Outcome.SUPERSEDED: "Superseded",
 }
 """What a failed state is called in Prefect, by outcome."""
 
@@ -94,6 +96,12 @@ def of_finished(report: Report) -> Ending:
     return Ending(f"revision {report.revision} saved")
 
 
+def of_drift(drift: Drift) -> Ending:
+    """Show how much differs."""
+    return Ending(f"{counted(len(drift.objects), 'object')} differ" if drift.is_drifted else "none")
+
+
 def of_report(report: Report) -> Ending:
     """Show how the run ended."""
-    return Ending(f"{report.outcome}: {report.message}")
+    said = report.message != report.outcome.value
+    return Ending(f"{report.outcome}: {report.message}" if said else report.message)

@@ -22,6 +22,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
 from rollwright.errors import RolloutError
+from rollwright.tasks.counting import may_be_task
 
 T = TypeVar("T")
 
@@ -53,18 +54,22 @@ async def run_stage(
     ending: Callable[[T], Ending],
     *,
     delays: Sequence[float] = (),
+    is_wave: bool = False,
 ) -> T:
-    """Run a stage as a task run and return its value.
+    """Run a stage as a task run and return its value; without one where there were too many.
 
     Args:
         name: Of the task and of the task run.
         call: The stage with its arguments.
         ending: Tells how the value is shown.
         delays: Seconds before each further attempt, if the error says that one may succeed.
+        is_wave: Whether it is one of many, and leaves room for those that come once.
 
     Raises:
         Exception: What the stage raised, as it was.
     """
+    if not may_be_task(is_wave=is_wave):
+        return await call()
     kept: _Kept[T] = _Kept()
 
     def may_try_again(_task: Task[..., Any], _run: TaskRun, _state: State[Any]) -> bool:

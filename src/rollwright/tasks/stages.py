@@ -15,14 +15,17 @@ from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from rollwright.engine import operations
 from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.engine.stages import DIRECT, Stages
 from rollwright.rollouts.describe.plans import summary
+from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.plan import Plan, Wave
 from rollwright.rollouts.report import Report, StepResult
 from rollwright.tasks import endings
 from rollwright.tasks.artifact import publish
+from rollwright.tasks.plan_artifacts import publish_drift, publish_plan
 from rollwright.tasks.stage import Ending, run_stage
 
 P = ParamSpec("P")
@@ -30,9 +33,6 @@ T = TypeVar("T")
 
 RETRY_DELAYS = (1.0, 5.0, 15.0)
 """Seconds before each further attempt at a stage that reads."""
-
-MAX_WAVE_TASKS = 85
-"""Waves that get a task run of their own: with the other stages at most 100 (hard cap 200)."""
 
 
 def as_tasks(stages: Stages, *, delays: Sequence[float] = RETRY_DELAYS) -> Stages:
@@ -71,9 +71,11 @@ def _task(
 
 def _plan_task(stages: Stages) -> Callable[[Site, Plan], Awaitable[None]]:
     async def show(site: Site, plan: Plan) -> None:
-        await run_stage(
-            "plan", partial(stages.show, site, plan), lambda _none: Ending(summary(plan))
-        )
+        async def shown() -> None:
+            await stages.show(site, plan)
+            await publish_plan(plan, cluster_of(site, plan))
+
+        await run_stage("plan", shown, lambda _none: Ending(summary(plan)))
 
     return show
 
@@ -83,9 +85,7 @@ def _wave_task(
 ) -> Callable[[Site, Run, Wave], Awaitable[tuple[StepResult, ...]]]:
     async def execute(site: Site, run: Run, wave: Wave) -> tuple[StepResult, ...]:
         call = partial(stages.execute, site, run, wave)
-        if wave.name not in {one.name for one in run.plan.waves[:MAX_WAVE_TASKS]}:
-            return await call()
-        return await run_stage(wave.name, call, endings.of_wave)
+        return await run_stage(wave.name, call, endings.of_wave, is_wave=True)
 
     return execute
 
@@ -94,12 +94,31 @@ def _feedback_task(stages: Stages) -> Callable[[Site, Report], Awaitable[Report]
     async def tell(site: Site, report: Report) -> Report:
         async def feedback() -> Report:
             told = await stages.tell(site, report)
-            await publish(told)
+            await publish(told, cluster_of(site, told.plan))
             return told
 
         return await run_stage("feedback", feedback, endings.of_report)
 
     return tell
+
+
+def cluster_of(site: Site, plan: Plan) -> str:
+    """Return the cluster that a rollout names as its target; empty for the current context."""
+    rollout = site.rollout
+    if rollout is not None and rollout.spec.name == plan.rollout:
+        return rollout.spec.target.cluster
+    return plan.cluster if plan.cluster in site.loaded.file.clusters else ""
+
+
+async def find_drift(site: Site, name: str, cluster: str) -> Drift:
+    """Return what differs from the last rollout, found as a task run."""
+
+    async def found() -> Drift:
+        drift = await operations.drift(site, name, cluster=cluster)
+        await publish_drift(drift, cluster)
+        return drift
+
+    return await run_stage("drift", found, endings.of_drift, delays=RETRY_DELAYS)
 
 
 TASKS = as_tasks(DIRECT)
