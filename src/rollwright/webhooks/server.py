@@ -1,0 +1,193 @@
+"""The port that deliveries come in at, open as long as the site listens.
+
+Before: the service of a site has triggers that read deliveries.
+After: it is closed first, when somebody says stop: what came in is answered, and noted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rollwright.engine.listening.service import Service
+from rollwright.engine.site_file import LoadedSite, WebhooksSection
+from rollwright.errors import RolloutError, Unreachable
+from rollwright.plugins.hooks import PREFIX
+from rollwright.webhooks.audit import AuditFile, Tell, to_standard_error
+from rollwright.webhooks.book import Book
+from rollwright.webhooks.intake import Intake
+from rollwright.webhooks.rates import Rates
+from rollwright.webhooks.senders import networks_of
+
+if TYPE_CHECKING:
+    import uvicorn
+
+MOST_CONNECTIONS = 200
+HEAD_BYTES = 32 * 2**10
+KEEP_ALIVE_SECONDS = 15
+GRACE_SECONDS = 12
+_BACKLOG = 512
+_LOOK_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """An open port.
+
+    Attributes:
+        url: Where it is reached from this machine.
+        hooks: Each receiver's name and address.
+        faults: Receivers that have none, and why.
+        intake: Takes deliveries in.
+    """
+
+    url: str
+    hooks: tuple[tuple[str, str], ...]
+    faults: tuple[str, ...]
+    intake: Intake
+
+
+@asynccontextmanager
+async def receiving(
+    service: Service,
+    settings: WebhooksSection,
+    *,
+    stop: asyncio.Event | None = None,
+    tell: Tell | None = None,
+) -> AsyncIterator[Receiver]:
+    """Receive deliveries for a service; ends after those in flight are answered.
+
+    Args:
+        service: Whose triggers read them.
+        settings: Where, and how many.
+        stop: Closes the port when it is set, before what is inside ends.
+        tell: Called with what became of each; by default as the settings say.
+
+    Raises:
+        Unreachable: Nobody can listen there.
+    """
+    loaded = service.site.loaded
+    book = Book(listening=service.listening)
+    intake = Intake(
+        listening=service.listening,
+        book=book,
+        rates=Rates(per_minute=settings.rate, burst=settings.burst),
+        max_body=settings.max_body,
+        tell=tell or _told(settings, loaded),
+    )
+    listening = _listen(settings)
+    try:
+        server = _make_server(intake, settings, loaded)
+    except BaseException:
+        listening.close()
+        raise
+    serving = asyncio.create_task(server.serve([listening]))
+    closing = asyncio.create_task(_close_at(stop, server))
+    try:
+        await _until_started(server, serving)
+        url = _url(settings, listening)
+        hooks = tuple((name, f"{url}{PREFIX}{id_}") for name, id_ in await book.addresses())
+        faults = tuple(f"{name}: {words}" for name, words in book.faults.items())
+        yield Receiver(url=url, hooks=hooks, faults=faults, intake=intake)
+    finally:
+        server.should_exit = True
+        closing.cancel()
+        await asyncio.gather(serving, closing, return_exceptions=True)
+
+
+async def _close_at(stop: asyncio.Event | None, server: uvicorn.Server) -> None:
+    if stop is not None:
+        await stop.wait()
+        server.should_exit = True
+
+
+def _told(settings: WebhooksSection, loaded: LoadedSite) -> Tell:
+    return AuditFile(loaded.resolve(settings.audit)) if settings.audit else to_standard_error
+
+
+def _listen(settings: WebhooksSection) -> socket.socket:
+    """Bind before anything is served, so that it is known whether and where."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _name, address = found[0]
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind(address)
+            opened.setblocking(False)  # noqa: FBT003  (the name of the switch is the method's)
+        except BaseException:
+            opened.close()
+            raise
+    except OSError as error:
+        raise Unreachable(
+            f"cannot listen at {settings.host} port {settings.port}: {error.strerror or error}",
+            retryable=False,
+            hint="choose another --host or --port, or [webhooks] in site.toml",
+        ) from error
+    return opened
+
+
+def _make_server(intake: Intake, settings: WebhooksSection, loaded: LoadedSite) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415  (only a receiver needs an HTTP server)
+
+    from rollwright.webhooks.app import make_app  # noqa: PLC0415  (as above)
+    from rollwright.webhooks.connections import HurriedProtocol  # noqa: PLC0415  (as above)
+
+    class Server(uvicorn.Server):
+        """Leaves signals to the command, which stops the runs as well."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    files: dict[str, Any] = {}
+    if settings.certificate and settings.certificate_key:
+        files["ssl_certfile"] = str(loaded.resolve(settings.certificate))
+        files["ssl_keyfile"] = str(loaded.resolve(settings.certificate_key))
+    config = uvicorn.Config(
+        make_app(intake, networks_of(settings.proxies)),
+        http=HurriedProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        backlog=_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        **files,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise Unreachable(
+            f"cannot use the certificate of [webhooks]: {error.strerror or error}",
+            retryable=False,
+        ) from error
+    return Server(config)
+
+
+async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started and not serving.done():  # noqa: ASYNC110  (it tells nobody)
+        await asyncio.sleep(_LOOK_SECONDS)
+    if serving.done():
+        with contextlib.suppress(SystemExit):
+            await serving
+        raise RolloutError("the receiver of deliveries did not start")
+
+
+def _url(settings: WebhooksSection, listening: socket.socket) -> str:
+    scheme = "https" if settings.certificate else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
