@@ -19,10 +19,11 @@ from rollwright.cli.progress import View, follow
 from rollwright.cli.session import load, opened
 from rollwright.cli.stopping import stoppable
 from rollwright.engine import operations
-from rollwright.engine.approvals import approving
-from rollwright.engine.saved import roll_out_saved
+from rollwright.engine.approval.approval_notes import decision_of
+from rollwright.engine.approval.approvals import approving
+from rollwright.engine.approval.saved import roll_out_saved
 from rollwright.engine.site import Site
-from rollwright.engine.stages import PRUNE_GUARDS, Stages, approval_reason
+from rollwright.engine.stages import PRUNE_GUARDS, Stages, approval_reason, needs_word
 from rollwright.errors import Refused
 from rollwright.rollouts.describe.plans import describe_plan, describe_report, summary
 from rollwright.rollouts.guards import APPROVAL, with_approval
@@ -47,6 +48,7 @@ async def carry_out(
     async with opened(common, loaded) as site, follow(is_verbose=common.verbose) as view:
         site.lock_wait = lock_wait
         consent.view, site.allowed = view, consent.allowed
+        site.runs_tests = consent.runs_tests
         with stoppable(site, view.take):
             if saved is not None:
                 return await roll_out_saved(site, loaded, saved, consent.stages(stages))
@@ -72,6 +74,7 @@ class Consent:
         approved: Id of the plan that somebody approved; empty if nobody did.
         output: Where the plan is printed: beside the result when that is for programs.
         allowed: Names of protected objects that may go.
+        runs_tests: Whether hooks for tests run at the end.
     """
 
     is_given: bool
@@ -79,6 +82,7 @@ class Consent:
     approved: str = ""
     output: Form
     allowed: frozenset[str] = frozenset()
+    runs_tests: bool = False
     view: View = field(init=False)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -90,6 +94,9 @@ class Consent:
         async def approve(site: Site, spec: RolloutSpec, plan: Plan) -> None:
             self.show(plan)
             site.ask = self.may_go_on if can_ask() else None
+            if needs_word(spec, plan) and await decision_of(site, spec, plan):
+                await base.approve(site, spec, plan)  # somebody has said so, or refused it
+                return
             # Guards speak first: nobody is asked about a plan that may not run.
             unasked = spec.model_copy(update={"approval": Approval.NEVER})
             passing = await self.passing(plan, base)

@@ -6,7 +6,6 @@ Before: the site is open. After: ``doctor`` prints the findings.
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import shutil
 import sys
@@ -92,8 +91,10 @@ def _fail(subject: str, error: RolloutError) -> Finding:
 
 async def machine_findings() -> tuple[Finding, ...]:
     """Return what can be said without a cluster."""
+    from rollwright.cli.prefect_checkup import prefect_findings
+
     kubectl = await _kubectl()
-    return (_python(), *kubectl, *_prefect(), *await _prefect_server())
+    return (_python(), *kubectl, *_prefect(), *await prefect_findings())
 
 
 def _python() -> Finding:
@@ -147,35 +148,6 @@ def _numbers(package: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts if part.isdigit())
 
 
-async def _prefect_server() -> tuple[Finding, ...]:
-    url = os.environ.get("PREFECT_API_URL", "")
-    if not url:
-        return (_ok("prefect server", "PREFECT_API_URL is not set; runs go without it"),)
-    import aiohttp
-
-    try:
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/health") as answer,
-        ):
-            answer.raise_for_status()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        why = str(error) or type(error).__name__
-        text = f"{url} does not answer: {why}"
-        advice = "start it, or unset PREFECT_API_URL; `rollwright rollout` needs no server"
-        return (
-            Finding(
-                level=Level.FAIL,
-                subject="prefect server",
-                text=text,
-                advice=advice,
-                is_unreachable=True,
-            ),
-        )
-    return (_ok("prefect server", f"{url} answers"),)
-
-
 # ------------------------------------------------------------------ the cluster
 
 
@@ -189,6 +161,7 @@ class ClusterCheckup:
     async def findings(self) -> AsyncIterator[Finding]:
         """Look at one thing after another; end where nothing further can be seen."""
         from rollwright.cli.etcd_checkup import etcd_findings
+        from rollwright.cli.feedback_checkup import letter_findings, sink_findings
 
         for finding in await etcd_findings(self.site):
             yield finding
@@ -206,6 +179,11 @@ class ClusterCheckup:
         async for finding in self._stores():
             yield finding
         yield await self._locks()
+        for finding in (
+            *sink_findings(self.site),
+            *await letter_findings(self.site, self.cluster_name),
+        ):
+            yield finding
 
     async def _stores(self) -> AsyncIterator[Finding]:
         """Look at every store of the site, the one that runs use first."""

@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Begin": (
         Command("init", "Scaffold a site: folders, site.toml, a first rollout", "init:init"),
         Command("sandbox", "Run a real Kubernetes control plane on this machine", "sandbox:app"),
+        Command("prefect", "Run a Prefect server and a worker on this machine", "prefect:app"),
         Command("doctor", "Check access, versions, permissions, stores and locks", "doctor:doctor"),
     ),
     "Declare (no cluster needed)": (
@@ -36,10 +37,18 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Roll out": (
         Command("plan", "Show what a rollout would change, and why", "plan:plan"),
         Command("rollout", "Carry a rollout out and wait until all is healthy", "rollout:rollout"),
+        Command("fan-out", "Carry one rollout out in many clusters", "fan_out:fan_out"),
         Command("rollback", "Go back to a former revision, and hold it", "rollback:rollback"),
         Command("hold", "Freeze a rollout and say why", "hold:hold"),
         Command("release", "Take the hold off a rollout", "hold:release"),
+        Command("approve", "Let what waits for a person go on", "approve:approve"),
+        Command("reject", "Refuse what waits for a person", "approve:reject"),
         Command("delete", "Remove a rollout with all its objects", "delete:delete"),
+    ),
+    "By itself": (
+        Command("listen", "Start rollouts as the site's triggers say", "listen:listen"),
+        Command("trigger", "Start at once what a trigger starts", "trigger:trigger"),
+        Command("feedback", "Show who is told, and send again what did not arrive", "feedback:app"),
     ),
     "Look": (
         Command("status", "Show what is live, and how healthy it is", "status:status"),

@@ -24,7 +24,7 @@ from rollwright.cli.output import write_document, write_lines
 from rollwright.errors import Refused
 
 if TYPE_CHECKING:
-    from rollwright.engine.removing import Removed
+    from rollwright.engine.removal.removing import Removed
     from rollwright.engine.site import Site
     from rollwright.rollouts.report import Report
 
@@ -123,7 +123,7 @@ async def _remove(wish: _Wish) -> int:
 
 def _declared_way(site: Site, wish: _Wish) -> str:
     """Return what the rollout's file says; without a person it may mean to mark at first."""
-    from rollwright.engine.removing import deletion_of
+    from rollwright.engine.removal.removing import deletion_of
 
     policy = deletion_of(site, wish.name)
     if policy.policy != "delete":
@@ -153,7 +153,8 @@ async def _delete(
 async def _change(
     site: Site, wish: _Wish, cluster: str, pause: Callable[[], None], way: str
 ) -> Removed:
-    from rollwright.engine import operations, removing
+    from rollwright.engine import operations
+    from rollwright.engine.removal import removing
     from rollwright.rollouts.describe.plans import describe_plan
 
     spec = operations.named_spec(wish.name, cluster)

@@ -47,7 +47,7 @@ def diff(
 
 async def _look(name: str, old: int, new: int | None, common: Common) -> RevisionDiff:
     from rollwright.cli.session import named
-    from rollwright.engine import history as revisions
+    from rollwright.engine.returning import history as revisions
 
     async with named(name, common) as (site, rollout, cluster):
         return await revisions.diff(site, rollout, old, new, cluster=cluster)

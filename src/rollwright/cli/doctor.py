@@ -41,6 +41,7 @@ def doctor(file: Path | None = None, /, *, output: Output = "text", common: Comm
 async def _look(file: Path | None, common: Common) -> list[Finding]:
     from rollwright.cli.checkup import ClusterCheckup, Finding, Level, machine_findings
     from rollwright.cli.session import cluster_of, load, opened
+    from rollwright.cli.trigger_checkup import trigger_checkup
 
     found = [*await machine_findings()]
     loaded = load(file, common) if file else None
@@ -50,6 +51,7 @@ async def _look(file: Path | None, common: Common) -> list[Finding]:
         found.append(Finding(level=Level.OK, subject="site", text=str(where)))
         checkup = ClusterCheckup(site=site, cluster_name=name)
         found += [finding async for finding in checkup.findings()]
+        found += await trigger_checkup(site)
     return found
 
 

@@ -24,6 +24,7 @@ from rollwright.errors import (
     RolloutError,
 )
 from rollwright.plugins import tree
+from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.order import order_upserts
 
 _YAML = (".yaml", ".yml")
@@ -37,7 +38,7 @@ class Finding:
     is_error: bool = True
 
 
-async def look(file: Path, common: Common) -> list[Finding]:
+async def look(file: Path, common: Common, *, is_twice: bool = False) -> list[Finding]:
     """Return everything that is wrong with one rollout, or may be."""
     try:
         loaded = load(file, common)
@@ -47,12 +48,28 @@ async def look(file: Path, common: Common) -> list[Finding]:
     async with opened(common, loaded) as site:
         warnings += await _disputed_sources(site, loaded)
         try:
-            wanted = await operations.render(site, loaded)
-            notes = order_upserts(wanted).notes
+            wanted, others = await _rendered(site, loaded, is_twice=is_twice)
+            notes = (*order_upserts(wanted).notes, *others)
         except RolloutError as error:
-            return [*_errors(error, str(file)), *_as_warnings(warnings)]
+            found = error.warnings if isinstance(error, InvalidManifests) else ()
+            return [*_errors(error, str(file)), *_as_warnings(_once(warnings, found))]
     notes_of = (Problem(where=str(loaded.path), path="", message=note) for note in notes)
-    return [*_as_warnings(warnings), *_as_warnings(notes_of)]
+    return [*_as_warnings(_once(warnings, wanted.warnings)), *_as_warnings(notes_of)]
+
+
+def _once(found: Iterable[Problem], more: Iterable[Problem]) -> Iterable[Problem]:
+    """Return what both found, each once: a validator may say what is looked at here anyway."""
+    return {(one.where, one.path, one.message): one for one in (*found, *more)}.values()
+
+
+async def _rendered(
+    site: Site, loaded: LoadedRollout, *, is_twice: bool
+) -> tuple[ManifestSet, tuple[str, ...]]:
+    """Return the objects, and a sentence if they differ a second time."""
+    if not is_twice:
+        return await operations.render(site, loaded), ()
+    wanted, others = await operations.render_twice(site, loaded)
+    return wanted, (f"renders differently each time: {', '.join(others)}",) if others else ()
 
 
 def _errors(error: RolloutError, file: str) -> Iterator[Finding]:
@@ -78,7 +95,8 @@ async def _disputed_sources(site: Site, loaded: LoadedRollout) -> list[Problem]:
     except RolloutError:
         return []  # rendering says it better
     values = [loaded.base / entry.file for entry in spec.config if entry.file]
-    named += [(str(file), file.read_bytes()) for file in values if file.is_file()]
+    yaml = (file for file in values if file.is_file() and file.suffix in _YAML)
+    named += [(str(file), file.read_bytes()) for file in yaml]
     return [problem for name, text in named for problem in _disputed(text, name)]
 
 

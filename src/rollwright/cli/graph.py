@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from rollwright.cli.options import COMMON, Common
 from rollwright.cli.output import printable, write_document
-from rollwright.cli.render import rendered
 
 if TYPE_CHECKING:
+    from rollwright.engine.documents import LoadedRollout
     from rollwright.rollouts.graph import Graph
 
 
@@ -50,13 +50,19 @@ def graph(
 
 def _graph(file: Path, common: Common) -> Graph:
     from rollwright.cli.session import load
+
+    return asyncio.run(_drawn(load(file, common), common))
+
+
+async def _drawn(rollout: LoadedRollout, common: Common) -> Graph:
+    from rollwright.cli.session import opened
+    from rollwright.engine import operations
+    from rollwright.engine.course import find_course
     from rollwright.rollouts.graph import graph_of
     from rollwright.rollouts.order import order_upserts
-    from rollwright.rollouts.steps.course import chart
     from rollwright.rollouts.steps.course_graph import graph_of_course
 
-    rollout = load(file, common)
-    wanted = asyncio.run(rendered(rollout, common))
-    if course := chart(rollout.spec, wanted):
-        return graph_of_course(course)
-    return graph_of(order_upserts(wanted))
+    async with opened(common, rollout) as site:
+        wanted = await operations.render(site, rollout)
+        course = find_course(site, rollout.spec, wanted)
+    return graph_of_course(course) if course else graph_of(order_upserts(wanted))

@@ -34,7 +34,7 @@ def history(name: str, /, *, output: Output = "text", common: Common = COMMON) -
 
 async def _look(name: str, common: Common) -> History:
     from rollwright.cli.session import named
-    from rollwright.engine import history as revisions
+    from rollwright.engine.returning import history as revisions
 
     async with named(name, common) as (site, rollout, cluster):
         return await revisions.history(site, rollout, cluster=cluster)

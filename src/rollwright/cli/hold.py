@@ -34,8 +34,8 @@ def hold(name: str, /, *, reason: str = "", common: Common = COMMON) -> None:
 
 async def _hold(name: str, reason: str, common: Common) -> RolloutState:
     from rollwright.cli.session import named
-    from rollwright.engine import holding
     from rollwright.engine.operations import named_spec, remembered
+    from rollwright.engine.returning import holding
     from rollwright.engine.site import actor_here
 
     async with named(name, common) as (site, rollout, cluster):
@@ -62,8 +62,8 @@ def release(name: str, /, *, reason: str = "", common: Common = COMMON) -> None:
 
 async def _release(name: str, reason: str, common: Common) -> str:
     from rollwright.cli.session import named
-    from rollwright.engine import holding
     from rollwright.engine.operations import named_spec, remembered
+    from rollwright.engine.returning import holding
     from rollwright.engine.site import actor_here
     from rollwright.rollouts.revisions.holding import why_held
 

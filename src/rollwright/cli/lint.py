@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def lint(
     *files: Path,
     strict: bool = False,
+    twice: bool = False,
     output: Output = "text",
     common: Common = COMMON,
 ) -> int:
@@ -27,18 +28,20 @@ def lint(
     Parameters
     ----------
     files
-        Rollouts, or folders with rollout.yaml.
+        Rollouts or triggers, or folders with rollout.yaml or trigger.yaml.
     strict
         Take warnings for errors.
+    twice
+        Render twice, and warn of objects that differ.
     output
         How the findings are printed.
     """
-    from rollwright.cli.findings import look
+    from rollwright.cli.trigger_findings import look_at
     from rollwright.rollouts.machine.documents import list_form
 
     if not files:
         raise usage_error("no file was named")
-    found = [one for file in files for one in asyncio.run(look(file, common))]
+    found = [one for file in files for one in asyncio.run(look_at(file, common, is_twice=twice))]
     errors = sum(1 for one in found if one.is_error or strict)
     if output == "text":
         write_lines(_lines(found, len(files)))

@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 from cyclopts import CycloptsError, Group, Parameter
 
-_GLOBAL = Group("Global options", sort_key=99)
+GLOBAL = Group("Global options", sort_key=99)
 
 
-@Parameter(name="*", group=_GLOBAL)
+@Parameter(name="*", group=GLOBAL)
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What every command takes."""
@@ -28,6 +28,8 @@ class Common:
     """Reach the cluster by this kubeconfig."""
     context: Annotated[str, Parameter(name="--context")] = ""
     """Reach the cluster by this context of the kubeconfig."""
+    no_cache: Annotated[bool, Parameter(name="--no-cache", negative="")] = False
+    """Render anew, whatever was kept of former renderings."""
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"])] = False
     """Tell more of what happens."""
     debug: Annotated[bool, Parameter(name="--debug")] = False

@@ -108,6 +108,12 @@ def document_text(value: Any, form: str) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
+def write_line(text: str) -> None:
+    """Print one line of the result at once: whoever follows it waits for the next one."""
+    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.flush()
+
+
 def say(text: str) -> None:
     """Tell a person what happens, beside the result."""
     sys.stderr.write(f"{printable(text)}\n")

@@ -65,7 +65,7 @@ async def _roll_back(
     from rollwright.cli.progress import follow
     from rollwright.cli.session import declared, named
     from rollwright.cli.stopping import stoppable
-    from rollwright.engine import history as revisions
+    from rollwright.engine.returning import history as revisions
     from rollwright.engine.stages import DIRECT
 
     async with (

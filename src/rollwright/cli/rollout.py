@@ -21,6 +21,7 @@ def rollout(  # noqa: PLR0913  (the options of one command)
     no_dry_run: bool = False,
     plan: Path | None = None,
     approved: str = "",
+    test: Annotated[bool, Parameter(negative="")] = False,
     lock_wait: str = "5m",
     output: Output = "text",
     common: Common = COMMON,
@@ -46,6 +47,9 @@ def rollout(  # noqa: PLR0913  (the options of one command)
         Carry out exactly this saved plan, or refuse.
     approved
         Carry out only the plan of this id; gives its approval, too.
+    test
+        Run the hooks for tests (helm.sh/hook: test) once all is healthy; one that fails fails the
+        rollout.
     lock_wait
         How long to wait for another run of this rollout, such as 90s or 0s.
     output
@@ -53,8 +57,11 @@ def rollout(  # noqa: PLR0913  (the options of one command)
     """
     from rollwright.cli.carrying import Consent, carry_out, print_report
     from rollwright.cli.preview import stages_of
-    from rollwright.engine.plan_files import read_plan
+    from rollwright.engine.approval.plan_files import read_plan
+    from rollwright.errors import InvalidDocument
 
+    if test and plan is not None:
+        raise InvalidDocument("--test cannot be combined with --plan: no saved plan has tests")
     wait = read_duration(lock_wait, "--lock-wait")
     stages = stages_of(is_dry_run=not no_dry_run)
     saved = read_plan(plan) if plan is not None else None
@@ -64,6 +71,7 @@ def rollout(  # noqa: PLR0913  (the options of one command)
         approved=approved,
         output=output,
         allowed=read_allowed(allow_delete),
+        runs_tests=test,
     )
     report = asyncio.run(
         carry_out(file, common, consent, stages=stages, lock_wait=wait, saved=saved)

@@ -12,11 +12,13 @@ from rollwright.errors import NotFound
 
 _WRITTEN_BY_PEOPLE = {
     "Rollout": "a declared rollout: rollout.yaml",
+    "Trigger": "what starts runs: trigger.yaml",
     "Site": "an installation: site.toml",
 }
 _READ_BY_PROGRAMS = {
     "Plan": "what plan -o json prints",
     "Report": "what rollout -o json and delete -o json print",
+    "FanOut": "what fan-out -o json prints",
     "Status": "what status NAME -o json prints",
     "Timeline": "what status NAME --timeline -o json prints",
     "History": "what history NAME -o json prints",
@@ -28,6 +30,7 @@ _READ_BY_PROGRAMS = {
     "StateMove": "what state move FROM TO -o json prints",
     "Forgotten": "what state forget NAME -o json prints",
     "SavedPlan": "what plan --save writes, and rollout --plan carries out",
+    "Feedback": "what a webhook of [feedback.NAME] is sent",
 }
 
 
@@ -43,7 +46,7 @@ def schema(
     Parameters
     ----------
     kind
-        Rollout, Site, Plan, Report, Status, …; without it, list them.
+        Rollout, Trigger, Site, Plan, Report, Status, …; without it, list them.
     output
         How the schema is printed.
     """
@@ -58,11 +61,18 @@ def schema(
 def _schema_of(kind: str) -> dict[str, Any]:
     from rollwright.engine.documents import schema_of
     from rollwright.rollouts.machine import state as machine_state
+    from rollwright.rollouts.machine.feedback import feedback_schema
+    from rollwright.rollouts.machine.fleet import fleet_schema
     from rollwright.rollouts.machine.forms import FORMS, machine_schema
     from rollwright.rollouts.saved.form import saved_plan_schema
     from rollwright.rollouts.timeline.form import timeline_schema
 
-    whole = {"savedplan": saved_plan_schema, "timeline": timeline_schema}.get(kind.lower())
+    whole = {
+        "fanout": fleet_schema,
+        "feedback": feedback_schema,
+        "savedplan": saved_plan_schema,
+        "timeline": timeline_schema,
+    }.get(kind.lower())
     if whole is not None:
         return whole()
     if (care := {name.lower(): name for name in machine_state.FORMS}.get(kind.lower())) is not None:

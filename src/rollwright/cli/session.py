@@ -14,6 +14,7 @@ from pathlib import Path
 from rollwright.cli.options import Common
 from rollwright.engine.documents import FILE_NAMES, LoadedRollout, load_rollout
 from rollwright.engine.site import Site, open_site
+from rollwright.engine.site_blocks import resolved_entry
 from rollwright.engine.site_file import LoadedSite, find_site, load_site
 from rollwright.errors import NotFound, RolloutError
 from rollwright.plugins.contracts import Cluster
@@ -23,7 +24,7 @@ def load(file: Path, common: Common) -> LoadedRollout:
     """Read a rollout, with the target that the person named."""
     from dataclasses import replace
 
-    loaded = load_rollout(file)
+    loaded = load_rollout(file, site=_site_file(common))
     if not common.cluster:
         return loaded
     target = loaded.spec.target.model_copy(update={"cluster": common.cluster})
@@ -36,6 +37,8 @@ async def opened(common: Common, rollout: LoadedRollout | None = None) -> AsyncI
     site = _site(common, rollout)
     name = rollout.spec.target.cluster if rollout else common.cluster
     async with site:
+        site.renders_anew = common.no_cache
+        site.may_ask = bool(common.cluster or common.kubeconfig or common.context)
         if common.kubeconfig or common.context:
             site.use_cluster(await _connect(site.loaded, common, name), name)
         yield site
@@ -57,10 +60,22 @@ async def named(name: str, common: Common) -> AsyncIterator[tuple[Site, str, str
 def _site(common: Common, rollout: LoadedRollout | None) -> Site:
     if common.site is None:
         return open_site(rollout)
+    return Site(load_site(_site_file(common)), rollout=rollout)
+
+
+def site_of(file: Path, common: Common) -> Site:
+    """Return the site that a file belongs to, or the one that the person named."""
+    if common.site is None:
+        return open_site(start=file.resolve().parent)
+    return Site(load_site(_site_file(common)))
+
+
+def _site_file(common: Common) -> Path | None:
+    """Return the site.toml that the person named; ``None`` if they named none."""
     path = common.site
-    if path.is_dir():
-        path = find_site(path, environ={}) or path / "site.toml"
-    return Site(load_site(path), rollout=rollout)
+    if path is not None and path.is_dir():
+        return find_site(path, environ={}) or path / "site.toml"
+    return path
 
 
 def cluster_of(site: Site, common: Common, rollout: str = "") -> str:
@@ -112,6 +127,7 @@ async def _connect(site: LoadedSite, common: Common, name: str) -> Cluster:
     if name and entry is None and not common.kubeconfig:
         known = ", ".join(sorted(site.file.clusters)) or "none"
         raise NotFound(f"no cluster {name!r} in {site.path or 'site.toml'}; known: {known}")
+    entry = await resolved_entry(entry, name) if entry else None
     own = site.resolve(entry.kubeconfig) if entry and entry.kubeconfig else None
     return await connect(
         kubeconfig=common.kubeconfig or own,

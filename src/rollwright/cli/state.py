@@ -74,7 +74,7 @@ async def _move(
     is_removed: bool,
 ) -> tuple[Moved, ...]:
     from rollwright.cli.session import cluster_of, opened
-    from rollwright.engine.keeping_state import Move
+    from rollwright.engine.custody.keeping_state import Move
     from rollwright.engine.site import actor_here
 
     async with opened(common) as site:
@@ -133,7 +133,7 @@ def show(
 
 async def _show(name: str, store: str, common: Common) -> tuple[RolloutState, str]:
     from rollwright.cli.session import named
-    from rollwright.engine import keeping_state
+    from rollwright.engine.custody import keeping_state
 
     async with named(name, common) as (site, rollout, cluster):
         state = await keeping_state.show(site, rollout, cluster=cluster, store=store)
@@ -202,7 +202,7 @@ def check(
 
 async def _check(name: str, store: str, common: Common) -> StateCheck:
     from rollwright.cli.session import named
-    from rollwright.engine import keeping_state
+    from rollwright.engine.custody import keeping_state
 
     async with named(name, common) as (site, rollout, cluster):
         return await keeping_state.check(site, rollout, cluster=cluster, store=store)
@@ -263,7 +263,7 @@ def forget(
 
 async def _forget(name: str, store: str, wait: timedelta, common: Common) -> RolloutState:
     from rollwright.cli.session import cluster_of, opened
-    from rollwright.engine import keeping_state
+    from rollwright.engine.custody import keeping_state
     from rollwright.engine.site import actor_here
 
     async with opened(common) as site:

@@ -76,6 +76,7 @@ async def _show_timeline(name: str, common: Common, output: Output, svg: Path | 
 
 
 async def _show(name: str, common: Common, output: Output, *, is_watching: bool) -> None:
+    from rollwright.cli.feedback import say_undelivered
     from rollwright.cli.session import cluster_of, opened
 
     loaded = file_named(name, common)
@@ -86,6 +87,8 @@ async def _show(name: str, common: Common, output: Output, *, is_watching: bool)
             if is_watching and is_terminal(sys.stdout):
                 sys.stdout.write("\x1b[H\x1b[2J")
             _print(found, output, is_one=bool(name))
+            if output == "text":
+                await say_undelivered(site, (one.rollout for one in found), cluster)
             if not is_watching:
                 return
             await asyncio.sleep(_EVERY.total_seconds())
@@ -142,6 +145,7 @@ def _row(one: Overview) -> tuple[str, ...]:
     notes = [
         *(["interrupted"] if one.is_interrupted else []),
         *(["held"] if one.state.hold else []),
+        *(["waits for approval"] if one.waiting else []),
     ]
     return (
         one.rollout,

@@ -20,6 +20,8 @@ class _Steady:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_lost = False
+        self.has_failed = False
+        """Whether something was not printed, though somebody wanted it."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -51,7 +53,8 @@ class _Steady:
         # NB: the interpreter flushes once more at its end, and would complain then.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-        if not isinstance(error, BrokenPipeError) and sys.__stderr__ is not None:
+        self.has_failed = not isinstance(error, BrokenPipeError)
+        if self.has_failed and sys.__stderr__ is not None:
             with contextlib.suppress(OSError):
                 sys.__stderr__.write(f"Warning: cannot print: {error.strerror}\n")
 

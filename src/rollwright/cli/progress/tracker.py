@@ -13,6 +13,7 @@ from time import monotonic
 from rollwright.engine.progress import (
     Applied,
     ChangeEnded,
+    Counted,
     Note,
     Planned,
     Progress,
@@ -21,8 +22,9 @@ from rollwright.engine.progress import (
     StepBegan,
     StepEnded,
 )
+from rollwright.errors import excerpt
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation, Plan
+from rollwright.rollouts.plan import Operation, Plan, Step
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.status import ObjectStatus
 
@@ -46,6 +48,7 @@ DONE = {
     Operation.KEEP: "unchanged",
 }
 _BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
+_LONGEST_WORDS = 80
 
 
 @dataclass(kw_only=True)
@@ -67,6 +70,7 @@ class StepProgress:
         idle: How many changes ended without anything being done.
         failures: What went wrong.
         waiting: What is not yet Current.
+        message: What its action says of its end.
     """
 
     name: str
@@ -78,6 +82,16 @@ class StepProgress:
     idle: int = 0
     failures: list[ChangeResult] = field(default_factory=list)
     waiting: dict[ObjectRef, Waiting] = field(default_factory=dict)
+    message: str = ""
+
+    def take(self, result: ChangeResult) -> None:
+        """Count what became of one object."""
+        if result.outcome in _BAD:
+            self.failures.append(result)
+        elif result.outcome is Outcome.SUCCEEDED:
+            self.done[result.operation] += 1
+        else:
+            self.idle += 1
 
     @property
     def ended_count(self) -> int:
@@ -93,7 +107,13 @@ class StepProgress:
         parts = [f"{self.done[one]} {words}" for one, words in DONE.items() if self.done[one]]
         parts += [f"{len(self.failures)} failed"] if self.failures else []
         parts += [f"{self.idle} not done"] if self.idle else []
-        return ", ".join(parts) or "nothing"
+        return ", ".join(parts) or self._end_in_words()
+
+    def _end_in_words(self) -> str:
+        """Return how a step without objects ended: what its action says of it."""
+        outcome = "" if self.outcome in {None, Outcome.SUCCEEDED} else str(self.outcome)
+        said = excerpt(self.message, _LONGEST_WORDS) if self.message else ""
+        return ": ".join(filter(None, (outcome, said))) or str(self.outcome or "nothing")
 
 
 @dataclass(kw_only=True)
@@ -115,14 +135,14 @@ class Tracker:
             case Planned(plan):
                 self._take_plan(plan)
             case StepBegan(step):
-                self.step_of_name(step.name, len(step.changes)).began = self.clock()
+                self._take_begin(step)
             case Seen(status):
                 self._take_status(status)
             case ChangeEnded(result):
                 self._take_result(result)
             case StepEnded(result):
                 self._take_end(result)
-            case Applied() | Note():
+            case Applied() | Note() | Counted():
                 pass
 
     def step_of(self, ref: ObjectRef) -> StepProgress:
@@ -146,6 +166,12 @@ class Tracker:
             progress = self.step_of_name(step.name, len(step.changes))
             self._step_of |= {change.ref: progress for change in step.changes}
 
+    def _take_begin(self, step: Step) -> None:
+        progress = self.step_of_name(step.name, len(step.changes))
+        progress.began = self.clock()
+        # An object may be in several steps: it belongs to the one that is at work.
+        self._step_of |= {change.ref: progress for change in step.changes}
+
     def _take_status(self, status: ObjectStatus) -> None:
         waiting = self.step_of(status.ref).waiting
         since = waiting[status.ref].since if status.ref in waiting else self.clock()
@@ -154,14 +180,14 @@ class Tracker:
     def _take_result(self, result: ChangeResult) -> None:
         step = self.step_of(result.ref)
         step.waiting.pop(result.ref, None)
-        if result.outcome in _BAD:
-            step.failures.append(result)
-        elif result.outcome is Outcome.SUCCEEDED:
-            step.done[result.operation] += 1
-        else:
-            step.idle += 1
+        step.take(result)
 
     def _take_end(self, result: StepResult) -> None:
         step = self.step_of_name(result.step, len(result.changes))
-        step.ended, step.outcome = self.clock(), result.outcome
+        step.ended, step.outcome, step.message = self.clock(), result.outcome, result.message
+        # What it says itself counts: an object may be in several steps, or be told by nobody.
+        if len(result.changes) > step.ended_count:
+            step.done, step.idle, step.failures = Counter(), 0, []
+            for change in result.changes:
+                step.take(change)
         step.waiting.clear()
