@@ -27,3 +27,5 @@ def _scrubbed_environment(monkeypatch):
         if name.startswith(_FOREIGN) and not name.startswith(_KEPT):
             monkeypatch.delenv(name)
     monkeypatch.setenv("DO_NOT_TRACK", "1")
+    # What a test renders is rendered then and there; the person's cache stays as it is.
+    monkeypatch.setenv("ROLLWRIGHT_RENDERING__CACHE", "false")

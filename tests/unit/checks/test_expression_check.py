@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pytest
 
-from rollwright.checks import cel_worker
 from rollwright.checks.cel import MAX_LENGTH, problem_of
 from rollwright.checks.cel_worker import Answer, Request, Worker
 from rollwright.checks.expression import Expression
 from rollwright.errors import InvalidSpec
+from rollwright.plugins.cel import worker as cel_worker
 from rollwright.plugins.contracts import Verdict
 from rollwright.plugins.registry import Registry
 from rollwright.rollouts.status import Status

@@ -6,6 +6,7 @@ import json
 
 import jsonschema_rs
 import pytest
+import yaml
 
 from rollwright.documents import load, load_all
 
@@ -112,6 +113,20 @@ def test_graph_has_several_forms(run, shop, form, beginning):
     assert (done.code, done.out.startswith(beginning)) == (0, True)
 
 
+def test_graph_says_what_the_actions_of_plugins_will_do(run, shop):
+    document = yaml.safe_load((shop / "rollout.yaml").read_text())
+    steps = [
+        {"name": "call", "action": {"use": "Http", "with": {"url": "https://shop.test/go"}}},
+        {"name": "wait", "action": {"use": "Pause", "with": {"duration": "5s"}}},
+    ]
+    document["spec"] |= {"groups": [{"name": "g", "steps": steps}], "rest": "first"}
+    (shop / "rollout.yaml").write_text(json.dumps(document))
+    text = run("graph", shop).out
+
+    assert "wait 5s" in text
+    assert "https://shop.test/go" in text
+
+
 @pytest.mark.parametrize("kind", ["Rollout", "Site", "Plan", "Report", "Status", "rollout"])
 def test_schemas_are_schemas(run, kind):
     schema = json.loads(run("schema", kind).out)
@@ -123,7 +138,7 @@ def test_schemas_are_schemas(run, kind):
 def test_schema_lists_the_kinds(run):
     kinds = [line.split()[0] for line in run("schema").out.splitlines()]
 
-    assert kinds[:3] == ["KIND", "Rollout", "Site"]
+    assert kinds[:4] == ["KIND", "Rollout", "Trigger", "Site"]
     assert {"Plan", "Report", "Status", "Drift", "History", "Diff"} <= set(kinds)
 
 

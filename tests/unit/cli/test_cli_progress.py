@@ -279,3 +279,46 @@ def test_the_last_picture_stays():
     following.view.pause()
 
     assert "1 created" in following.view.console.file.getvalue()
+
+
+def in_two_steps():
+    change = a_change(0)
+    first = Step(name="g/write", action="Apply", changes=(change,), group="g")
+    second = Step(name="g/look", action="Wait", changes=(change,), group="g")
+    waves = tuple(Wave(name=step.name, steps=(step,)) for step in (first, second))
+    plan = Plan(
+        id="", rollout="shop", cluster="", cluster_id="", source="", made_at=AT, waves=waves
+    )
+    return plan, first, second
+
+
+def test_an_object_of_two_steps_counts_in_the_one_at_work():
+    plan, first, second = in_two_steps()
+    told = io.StringIO()
+    view = PlainView(stream=told, tracker=Tracker(clock=Clock()))
+    view.take(Planned(plan))
+    for step in (first, second):
+        result = ended(step.changes[0]).result
+        view.take(StepBegan(step))
+        view.take(StepEnded(StepResult(step=step.name, outcome=result.outcome, changes=(result,))))
+
+    assert told.getvalue().splitlines() == [
+        "g/write: 1 created (0.0 s)",
+        "g/look: 1 created (0.0 s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "words"),
+    [
+        (Outcome.SUCCEEDED, "waited 5s", "waited 5s"),
+        (Outcome.SUCCEEDED, "", "succeeded"),
+        (Outcome.FAILED, "a person said no", "failed: a person said no"),
+        (Outcome.SUCCEEDED, "x" * 200, "x" * 79 + "…"),
+    ],
+)
+def test_a_step_without_objects_says_how_it_ended(outcome, message, words):
+    following = plain(name="g/pause")
+    following.hear(StepEnded(StepResult(step="g/pause", outcome=outcome, message=message)))
+
+    assert lines(following) == [f"g/pause: {words} (0.0 s)"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rollwright.cli.render import render
 from rollwright.cli.streams import steady
 
 FULL = Path("/dev/full")
@@ -27,6 +28,22 @@ def test_a_reader_that_went_away_stops_nothing():
     assert stream.write("one\n" * 10) == 40
     stream.flush()
     stream.close()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_objects_that_could_not_be_printed_are_no_success(monkeypatch, tmp_path):
+    (tmp_path / "all.yaml").write_text(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: shop}}"
+    )
+    document = tmp_path / "rollout.yaml"
+    document.write_text(
+        "{apiVersion: rollwright.dev/v1alpha1, kind: Rollout, metadata: {name: shop},"
+        " spec: {source: {path: ./all.yaml}}}"
+    )
+    with FULL.open("w") as full:
+        monkeypatch.setattr("sys.stdout", steady(full))
+
+        assert render(document) == 1
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")

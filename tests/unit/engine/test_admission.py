@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.admission import PAUSE_SECONDS, dry_run, unasked_webhook
-from rollwright.engine.forecast import forecast
+from rollwright.engine.reading.admission import PAUSE_SECONDS, dry_run, unasked_webhook
+from rollwright.engine.reading.forecast import forecast
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import ApplyRequest
 from rollwright.rollouts.manifest import Manifest, Origin, ref_of

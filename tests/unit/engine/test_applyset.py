@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rollwright.engine import operations
-from rollwright.engine.applyset import parent_namespace
 from rollwright.engine.progress import Note
+from rollwright.engine.writing.applyset import parent_namespace
 from rollwright.errors import ClusterError, LockLost, Refused
 from rollwright.rollouts.ownership.applyset import FENCE, GROUP_KINDS
 from rollwright.rollouts.ownership.fields import parent_ref

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollwright.engine.checking import Examination, NamedCheck, StepChecks
-from rollwright.engine.waiter import Look
+from rollwright.engine.stepping.checking import Examination, NamedCheck, StepChecks
+from rollwright.engine.waiting.waiter import Look
 from rollwright.plugins.contracts import CheckRequest, CheckResult, Verdict
 from rollwright.rollouts.health import WaitOutcome, WaitVerdict
 from rollwright.rollouts.manifest import ObjectRef
@@ -139,3 +139,28 @@ async def test_the_time_of_a_step_counts_instead_of_that_of_health(reason):
     found = await exam.look(seen(60, WaitOutcome.TIMED_OUT, reason))
 
     assert (found.outcome is WaitOutcome.WAITING) == (reason == "TimedOut")
+
+
+async def test_a_step_tells_its_own_time_and_not_what_was_left_of_it():
+    exam = examination(
+        [Scripted([OPEN])],
+        deadline=START + timedelta(seconds=4.5), time=timedelta(seconds=5),
+    )  # fmt: skip
+    found = await exam.look(seen(after=5))
+
+    assert found.message == "not within 5 s: check c: look 1"
+
+
+async def test_no_check_is_waited_for_once_the_object_has_vanished():
+    exam = examination([Scripted([OPEN])])
+    found = await exam.look(seen(outcome=WaitOutcome.FAILED, reason="Vanished"))
+
+    assert (found.outcome, found.reason) == (WaitOutcome.FAILED, "Vanished")
+
+
+async def test_what_others_make_may_be_absent_for_as_long_as_the_rollout_waits():
+    exam = replace(examination(limit=timedelta(minutes=1)), must_be_there=False)
+    gone = {"outcome": WaitOutcome.FAILED, "reason": "Vanished"}
+    looks = [await exam.look(seen(after=after, **gone)) for after in (30, 61)]
+
+    assert [one.outcome for one in looks] == [WaitOutcome.WAITING, WaitOutcome.TIMED_OUT]

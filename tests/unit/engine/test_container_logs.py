@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rollwright.engine import container_logs
-from rollwright.engine.container_logs import ContainerLogs
+from rollwright.engine.reading import container_logs
+from rollwright.engine.reading.container_logs import ContainerLogs
 from rollwright.errors import ClusterError
 from rollwright.rollouts.container_logs import all_forms, failed_containers, quoted_lines
 from rollwright.rollouts.manifest import ObjectRef

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from rollwright.engine.evidence import Evidence
-from rollwright.engine.watches import Watches
+from rollwright.engine.reading.evidence import Evidence
+from rollwright.engine.waiting.watches import Watches
 from rollwright.errors import ClusterError
 
 

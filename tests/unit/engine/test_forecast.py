@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.forecast import forecast, immutable_fields, read_conflicts
+from rollwright.engine.reading.forecast import forecast, immutable_fields, read_conflicts
 from rollwright.errors import ApplyConflict, Cause, ClusterError, InvalidManifests, Unreachable
 from rollwright.rollouts.manifest import Manifest, Origin, ref_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollwright.actions.job_body import RUN_OF
-from rollwright.engine.former_runs import remove_former_runs
+from rollwright.engine.removal.former_runs import remove_former_runs
 from rollwright.errors import ClusterError
 from rollwright.testing.fake import FakeCluster
 

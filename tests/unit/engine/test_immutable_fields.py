@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.immutable import immutable_fields
+from rollwright.engine.writing.immutable import immutable_fields
 from rollwright.errors import Cause, ClusterError
 
 INVALID, FORBIDDEN = "FieldValueInvalid", "FieldValueForbidden"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollwright.engine import keeping_state
-from rollwright.engine.keeping_state import Move
+from rollwright.engine.custody import keeping_state
+from rollwright.engine.custody.keeping_state import Move
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import open_site
 from rollwright.errors import LockHeld, NotFound, Refused

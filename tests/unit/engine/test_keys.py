@@ -218,7 +218,7 @@ class TestDeclared:
 
     @pytest.mark.parametrize(
         "text",
-        ['"hunter2"', '{env = "A", file = "B"}', "{}", '{block = "a"}', "{env = 5}", '{env = ""}'],
+        ['"hunter2"', '{env = "A", file = "B"}', "{}", "{block = 3}", "{env = 5}", '{env = ""}'],
     )
     def test_a_key_is_named_in_one_way_and_never_quoted(self, text):
         with pytest.raises(InvalidSpec, match=r"site\.key") as refused:

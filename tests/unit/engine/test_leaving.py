@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rollwright.engine import operations, stages
-from rollwright.engine.blast import measure
+from rollwright.engine.removal.blast import measure
 from rollwright.errors import ClusterError
 from rollwright.library import load
 from rollwright.rollouts.blast import Going

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rollwright.engine.limits import RENDERS, ROLLOUTS, Limits
+from rollwright.engine.custody.limits import RENDERS, ROLLOUTS, Limits
 from rollwright.engine.site_file import load_site, parse_site
 from rollwright.errors import InvalidSpec, LockLost
 from rollwright.locks.memory import MemoryLocks

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rollwright.engine.documents import load_rollout, merge, merged_values
+from rollwright.engine.documents import load_rollout, merge
 from rollwright.errors import InvalidDocument, InvalidSpec, NotFound
 
 ROLLOUT = """\
@@ -118,62 +118,6 @@ def test_a_missing_folder_is_told(tmp_path):
 def test_a_folder_without_a_rollout_is_told(tmp_path):
     with pytest.raises(NotFound, match=r"no rollout\.yaml in folder"):
         load_rollout(tmp_path)
-
-
-def with_config(folder, config, **files):
-    for name, text in files.items():
-        a_file(folder, text, f"{name}.yaml")
-    return load_rollout(a_file(folder, f"{ROLLOUT}  config: {json.dumps(config)}\n"))
-
-
-def test_later_values_win_and_maps_are_merged(tmp_path):
-    config = [
-        {"file": "base.yaml"},
-        {"values": {"web": {"replicas": 3, "ports": [2]}, "gone": None}},
-        {"file": "last.yaml"},
-    ]
-    loaded = with_config(
-        tmp_path,
-        config,
-        base="web: {replicas: 1, image: a, ports: [1, 2]}\ngone: 1\n",
-        last="web: {image: b}\n",
-    )
-
-    assert merged_values(loaded) == {
-        "web": {"replicas": 3, "image": "b", "ports": [2]},
-        "gone": None,
-    }
-
-
-def test_values_beside_and_above_the_document_are_found(tmp_path):
-    a_file(tmp_path, "a: 1\n", "shared.yaml")
-
-    assert merged_values(with_config(tmp_path / "app", [{"file": "../shared.yaml"}])) == {"a": 1}
-
-
-def test_no_config_means_no_values(tmp_path):
-    assert merged_values(load_rollout(a_file(tmp_path))) == {}
-
-
-def test_an_empty_file_of_values_changes_nothing(tmp_path):
-    assert merged_values(with_config(tmp_path, [{"file": "base.yaml"}], base="# none\n")) == {}
-
-
-def test_every_bad_file_of_values_is_told_at_once(tmp_path):
-    config = [{"file": name} for name in ("none.yaml", "list.yaml", "two.yaml", "bad.yaml", "..")]
-    loaded = with_config(tmp_path, config, list="- 1\n", two="a: 1\n---\nb: 1\n", bad="a: [\n")
-
-    with pytest.raises(InvalidSpec) as caught:
-        merged_values(loaded)
-    told = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
-
-    assert [line.split(" expected a line")[0][:70] for line in told] == [
-        "rollout.yaml:6 spec.config[0].file: no file 'none.yaml'",
-        "rollout.yaml:6 spec.config[1].file: list.yaml:1: expected a mapping of",
-        "rollout.yaml:6 spec.config[2].file: two.yaml:3: expected one document;",
-        "rollout.yaml:6 spec.config[3].file: bad.yaml:2:1: while parsing a flow",
-        "rollout.yaml:6 spec.config[4].file: '..' is a folder; expected a file ",
-    ]
 
 
 def test_merging_changes_neither_side():

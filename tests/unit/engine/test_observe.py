@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rollwright import library
-from rollwright.engine.observe import Observer
 from rollwright.engine.progress import Seen
-from rollwright.engine.waiter import Subject
+from rollwright.engine.waiting.observe import Observer
+from rollwright.engine.waiting.waiter import Subject
 from rollwright.errors import ClusterError, Unreachable
 from rollwright.rollouts.health import HealthOptions
 from rollwright.rollouts.live import live_object
@@ -259,7 +259,7 @@ async def test_a_kind_without_behavior_does_not_soak(world, make, observe):
 
 
 async def test_an_object_that_breaks_its_soak_late_has_its_time_again(make):
-    from rollwright.engine.waiter import Waiter
+    from rollwright.engine.waiting.waiter import Waiter
     from rollwright.rollouts.health import Goal, HealthContext, Soak
 
     start = datetime(2025, 1, 1, tzinfo=UTC)
@@ -278,7 +278,7 @@ async def test_an_object_that_breaks_its_soak_late_has_its_time_again(make):
 
 
 async def test_a_cause_is_remembered_from_when_it_was_first_seen(make):
-    from rollwright.engine.waiter import Waiter
+    from rollwright.engine.waiting.waiter import Waiter
     from rollwright.rollouts.health import Goal, HealthContext, Windows
 
     pod = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.permissions import is_denied
+from rollwright.engine.reading.permissions import is_denied
 from rollwright.errors import ClusterError, InvalidManifests
 from rollwright.rollouts.live import live_object
 

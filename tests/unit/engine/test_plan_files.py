@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rollwright import library
-from rollwright.engine import saved as engine
-from rollwright.engine.plan_files import read_plan, write_plan
+from rollwright.engine.approval import saved as engine
+from rollwright.engine.approval.plan_files import read_plan, write_plan
 from rollwright.errors import NotFound, Refused
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+from rollwright.engine.custody.queueing import told_if_long
 from rollwright.engine.progress import Note, Progress
-from rollwright.engine.queueing import told_if_long
 
 
 async def test_a_long_wait_is_told_once():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.read import SINGLE_GETS, read_live
+from rollwright.engine.reading.read import SINGLE_GETS, read_live
 from rollwright.errors import ClusterError, Unreachable
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
 from rollwright.rollouts.ownership.fields import own

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from rollwright import library
-from rollwright.engine import holding, operations
-from rollwright.engine.history import prepare_rollback, roll_back
+from rollwright.engine import operations
 from rollwright.engine.progress import Note
-from rollwright.engine.revisions import load_record, load_revision
+from rollwright.engine.returning import holding
+from rollwright.engine.returning.history import prepare_rollback, roll_back
+from rollwright.engine.returning.revisions import load_record, load_revision
 from rollwright.engine.stages import DIRECT
 from rollwright.errors import ClusterError, GuardRefused, NotFound, Refused, StateConflict
 from rollwright.rollouts.report import Outcome

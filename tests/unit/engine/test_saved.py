@@ -11,8 +11,8 @@ import pytest
 
 from rollwright import library
 from rollwright.engine import operations
-from rollwright.engine import saved as engine
-from rollwright.engine.approvals import approving, read_plan_id
+from rollwright.engine.approval import saved as engine
+from rollwright.engine.approval.approvals import approving, read_plan_id
 from rollwright.engine.operations import manual_trigger
 from rollwright.engine.stages import DIRECT
 from rollwright.errors import ClusterError, GuardRefused, InvalidDocument, Refused

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,3 +64,22 @@ def test_a_folder_without_a_site_has_the_defaults(tmp_path):
     site = open_site(start=Path(tmp_path))
 
     assert site.loaded.file.stores["default"].name == "cluster"
+
+
+@pytest.mark.parametrize("group", ["stores", "locks"])
+async def test_a_relative_folder_of_a_site_starts_at_the_site(tmp_path, monkeypatch, world, group):
+    (tmp_path / "site.toml").write_text(
+        '[stores.default]\nuse = "file"\nwith.path = "state"\n'
+        '[locks.default]\nuse = "file"\nwith.path = "state"\n'
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    site = open_site(start=tmp_path)
+    site.use_cluster(world.cluster)
+
+    bound: Any = await (site.store if group == "stores" else site.locks)(
+        library.load(world.folder).spec
+    )
+
+    assert bound.path.is_relative_to(tmp_path / "state")

@@ -287,6 +287,7 @@ def test_a_whole_table_is_laid_before_its_keys():
     "variable",
     [
         "ROLLWRIGHT_SITE",
+        "ROLLWRIGHT_HELM",
         "ROLLWRIGHT_KUBECTL",
         "ROLLWRIGHT_TEST_CLUSTER",
         "ROLLWRIGHT_SANDBOX",
@@ -485,5 +486,5 @@ def test_every_field_of_a_site_is_described():
 
 
 def test_only_known_kinds_have_a_schema():
-    with pytest.raises(NotFound, match="no schema of kind 'Pod'; known: Rollout, Site"):
+    with pytest.raises(NotFound, match="no schema of kind 'Pod'; known: Rollout, Trigger, Site"):
         schema_of("Pod")

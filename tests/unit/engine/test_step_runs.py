@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rollwright import library
-from rollwright.engine.saved import roll_out_saved, save_plan
+from rollwright.engine.approval.saved import roll_out_saved, save_plan
 from rollwright.errors import ClusterError, InvalidSpec
 from rollwright.rollouts.describe.plans import describe_plan, describe_report, text
 from rollwright.rollouts.report import Outcome
@@ -78,7 +78,7 @@ def noting(world):
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Wait no time before something is tried again."""
-    monkeypatch.setattr("rollwright.engine.again.next_delay", lambda _attempt: timedelta(0))
+    monkeypatch.setattr("rollwright.engine.writing.again.next_delay", lambda _attempt: timedelta(0))
 
 
 def note(name="note", **options):

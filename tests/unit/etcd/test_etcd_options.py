@@ -49,7 +49,6 @@ def test_an_endpoint_is_an_address_or_a_url(given, endpoint, is_secured):
         {"user": "ann"},
         {"password": {"env": "P"}},
         {"user": "ann", "password": "plain-text"},
-        {"user": "ann", "password": {"block": "b"}},
         {"user": "ann", "password": {"env": "A", "file": "b"}},
         {"unknown": 1},
     ],

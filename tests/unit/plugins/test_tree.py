@@ -101,3 +101,25 @@ def test_a_pipe_is_refused_instead_of_waited_for(root: Path) -> None:
 
     with pytest.raises(RenderError, match=r"pipe\.yaml is neither a file nor a folder"):
         names(root)
+
+
+def test_links_are_told_with_what_they_lead_to(root: Path) -> None:
+    (root / "current").symlink_to("b/c")
+    (root / "b" / "whole.yaml").symlink_to(root / "a.yaml")
+    (root / ".next").symlink_to("b")
+    (root / ".away").symlink_to("/nowhere")
+    (root / ".git" / "link").symlink_to("config")
+
+    assert dict(tree.links(root)) == {
+        ".away": "/nowhere",
+        ".next": "b",
+        "current": "b/c",
+        "b/whole.yaml": "a.yaml",
+    }
+
+
+def test_a_name_that_is_no_text_is_refused(root: Path) -> None:
+    (root / os.fsdecode(b"\xff.yaml")).touch()
+
+    with pytest.raises(RenderError, match=r"not UTF-8: \\xff\.yaml"):
+        names(root)

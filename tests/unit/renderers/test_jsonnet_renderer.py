@@ -22,6 +22,7 @@ def a_map(name: str) -> str:
     return MAP.replace("NAME", name)
 
 
+ENDLESS = "local f(n) = if n == 0 then 0 else f(n - 1) + f(n - 1); f(60)"
 X, Y, Z = a_map("'x'"), a_map("'y'"), a_map("'z'")
 
 
@@ -106,9 +107,9 @@ async def test_a_rollout_may_stand_among_the_objects(tmp_path):
 
 
 async def test_a_rollout_with_mistakes_is_refused(tmp_path):
-    text = f"{{objects: {{}}, rollout: {ROLLOUT.replace('Apply', 'Aply')}}}"
+    text = f"{{objects: {{}}, rollout: {ROLLOUT.replace('action', 'aktion')}}}"
 
-    assert 'unknown action "Aply"' in await failure(tmp_path, text)
+    assert "aktion: unknown field" in await failure(tmp_path, text)
 
 
 async def test_two_rollouts_are_refused(tmp_path):
@@ -181,7 +182,7 @@ async def test_arguments_are_text_or_code(tmp_path):
 
 
 async def test_a_missing_argument_is_told(tmp_path):
-    assert "parameter a not bound" in await failure(tmp_path, "function(a) a")
+    assert "main.jsonnet: Missing argument: a" in await failure(tmp_path, "function(a) a")
 
 
 async def test_imports_are_found_beside_the_file_then_in_the_libraries(tmp_path):
@@ -268,13 +269,13 @@ async def test_runtime_data_is_not_there(tmp_path):
     ("text", "said"),
     [
         ("{\n  a: error 'no luck',\n}", "main.jsonnet:2: no luck"),
-        ("{\n  a: 1", "main.jsonnet:2: expected a comma before next field."),
+        ("{\n  a: 1", "main.jsonnet:2: Expected a comma before next field"),
         ("{\n\n  a: b\n}", "main.jsonnet:3: Unknown variable: b"),
-        ("std.map(\n  function(x) x.y, [{}])", "main.jsonnet:2: field does not exist: y"),
+        ("std.map(\n  function(x) x.y, [{}])", "main.jsonnet:2: Field does not exist: y"),
         ("{a: error 'one\\n\\ttwo'}", "main.jsonnet:1: one"),
         ("assert false : 'never'; {}", "main.jsonnet:1: never"),
         ("local f(x) = f(x + 1) + 1; f(1)", "main.jsonnet:1: max stack frames exceeded."),
-        ("{a: function(x) x}", "main.jsonnet:1: couldn't manifest function in JSON output."),
+        ("{a: function(x) x}", "main.jsonnet: couldn't manifest function as JSON"),
     ],
 )
 async def test_errors_have_their_file_and_line(tmp_path, text, said):
@@ -296,15 +297,15 @@ async def test_errors_do_not_show_secrets(tmp_path):
 
 
 async def test_an_endless_evaluation_is_ended(tmp_path):
-    message = await failure(tmp_path, "local f(n) = f(n + 1) tailstrict; f(1)", seconds=1)
+    message = await failure(tmp_path, ENDLESS, seconds=1)
 
-    assert message == "jsonnet took more than 0:00:01"
+    assert message == "jsonnet main.jsonnet took more than 0:00:01"
 
 
 async def test_a_document_may_give_an_evaluation_less_time(tmp_path):
-    message = await failure(tmp_path, "local f(n) = f(n + 1) tailstrict; f(1)", timeout="1s")
+    message = await failure(tmp_path, ENDLESS, timeout="1s")
 
-    assert message == "jsonnet took more than 0:00:01"
+    assert message == "jsonnet main.jsonnet took more than 0:00:01"
 
 
 async def test_too_much_memory_ends_the_child_only(tmp_path, monkeypatch):
@@ -323,8 +324,8 @@ async def test_too_much_output_is_refused(tmp_path, monkeypatch):
 async def test_the_environment_and_home_are_not_seen(tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", "t0ken")
 
-    assert "undefined external variable" in await failure(tmp_path, "std.extVar('SOME_TOKEN')")
+    assert "Undefined external variable" in await failure(tmp_path, "std.extVar('SOME_TOKEN')")
 
 
 def test_jsonnet_is_not_imported_in_this_process():
-    assert "_jsonnet" not in sys.modules
+    assert not {"_jsonnet", "_gojsonnet", "rjsonnet"} & set(sys.modules)

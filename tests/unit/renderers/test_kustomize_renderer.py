@@ -95,10 +95,8 @@ async def test_a_base_in_the_source_is_built(tree: Path) -> None:
     assert next(iter(found)).body["data"] == {"a": "1"}
 
 
-async def test_an_origin_is_the_kustomization(tree: Path) -> None:
-    assert [str(one.origin) for one in await render(tree, path="over")] == [
-        "over/kustomization.yaml"
-    ]
+async def test_an_origin_is_the_file_of_an_object(tree: Path) -> None:
+    assert [str(one.origin) for one in await render(tree, path="over")] == ["base/map.yaml:1"]
 
 
 async def test_kinds_of_two_groups_have_keys_with_their_group(tree: Path) -> None:
@@ -142,8 +140,9 @@ async def test_generators_and_patches_of_files_are_built(tree: Path) -> None:
 
 
 async def test_a_folder_without_a_kustomization_is_told(tree: Path) -> None:
-    with pytest.raises(RenderError, match=r"no kustomization\.yaml in tree"):
-        await render(tree)
+    (tree / "empty").mkdir()
+    with pytest.raises(RenderError, match=r"no kustomization\.yaml in empty, and no objects"):
+        await render(tree, path="empty")
 
 
 async def test_several_kustomizations_of_a_folder_are_told(tree: Path) -> None:

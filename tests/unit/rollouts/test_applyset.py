@@ -146,10 +146,10 @@ def test_a_rollout_may_not_hold_its_own_parent():
 # ------------------------------------------------------------------ members of other sets
 
 
-def labelled(part_of, *, rollout="", by="rollwright", uid="u1"):
+def labelled(part_of, *, rollout="", by="rollwright", uid="u1", operation="Apply"):
     body = w.a_config("a")
     owned: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{PART_OF}": {}}}}
-    entry = {"manager": by, "operation": "Apply", "apiVersion": "v1", "fieldsV1": owned}
+    entry = {"manager": by, "operation": operation, "apiVersion": "v1", "fieldsV1": owned}
     labels = {PART_OF: part_of, **({"rollwright.dev/rollout": rollout} if rollout else {})}
     metadata = {**body["metadata"], "labels": labels, "uid": uid, "managedFields": [entry]}
     return {**body, "metadata": metadata}
@@ -207,9 +207,10 @@ def test_everything_else_is_not(body, state):
     [
         (w.a_config("a"), ""),
         (labelled(MOVED), ""),
+        (labelled(MOVED, operation="Update"), ""),
         (labelled(THEIRS, by="kubectl"), THEIRS),
     ],
-    ids=["no label", "our own label", "a label of others"],
+    ids=["no label", "our own label", "our own label, created", "a label of others"],
 )
 def test_whose_label_it_is_tells_whether_others_took_an_object(body, theirs):
     assert other_set(live_object(body)) == theirs

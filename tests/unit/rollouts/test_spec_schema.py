@@ -38,11 +38,14 @@ def test_every_field_is_described():
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        (("spec", "source"), {"path", "use", "with"}),
+        (("spec", "source"), {"block", "path", "use", "with"}),
         (("spec", "render"), {"use", "with"}),
         (("spec", "render", 0), {"use", "with"}),
         (("spec", "groups"), {"file"}),
-        (("spec", "config", 0), {"file", "values"}),
+        (
+            ("spec", "config", 0),
+            {"file", "values", "trigger", "objects", "query", "as", "at", "reveal"},
+        ),
     ],
 )
 def test_editors_can_complete_every_form(path, fields):

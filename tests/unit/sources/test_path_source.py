@@ -66,6 +66,15 @@ async def test_any_change_changes_the_revision(shop: Folder, change) -> None:
     assert (await fetch(shop)).revision != before
 
 
+async def test_a_link_that_leads_to_another_folder_changes_the_revision(shop: Folder) -> None:
+    (shop / "current").symlink_to("jobs")
+    before = (await fetch(shop)).revision
+    (shop / "current").unlink()
+    (shop / "current").symlink_to(".")
+
+    assert (await fetch(shop)).revision != before
+
+
 async def test_the_revision_does_not_depend_on_where_the_folder_stands(
     shop: Folder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
