@@ -12,6 +12,7 @@ from rollwright.plugins.contracts import (
     TransformRequest,
     ValidateRequest,
 )
+from rollwright.renderers.helm import Helm
 from rollwright.renderers.jsonnet import Jsonnet
 from rollwright.renderers.kustomize import Kustomize
 from rollwright.renderers.plain import Plain
@@ -81,6 +82,24 @@ class TestKustomize(RendererContract):
     @pytest.fixture
     def broken_request(self, tmp_path: Path):
         return a_request(tmp_path, kustomization="resources: [nothing.yaml]")
+
+
+class TestHelm(RendererContract):
+    @pytest.fixture
+    def renderer(self):
+        return Helm(values={"a": "1"}, kube_version="1.34.0", include_crds=False)
+
+    @pytest.fixture
+    def render_request(self, tmp_path: Path):
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "maps.yaml").write_text(MAPS)
+        return a_request(tmp_path, Chart="{apiVersion: v2, name: maps, version: 1.0.0}")
+
+    @pytest.fixture
+    def broken_request(self, tmp_path: Path):
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "maps.yaml").write_text("{{ fail .Values.a }}")
+        return a_request(tmp_path, Chart="{apiVersion: v2, name: maps, version: 1.0.0}")
 
 
 class TestJsonnet(RendererContract):

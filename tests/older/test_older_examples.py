@@ -14,7 +14,7 @@ import pytest
 
 from rollwright.cli import main
 from rollwright.engine.documents import load_rollout
-from rollwright.engine.older_documents import with_rendered_groups
+from rollwright.engine.inputs.older_documents import with_rendered_groups
 from rollwright.engine.operations import render
 from rollwright.engine.site import open_site
 from rollwright.plugins.contracts import Check

@@ -21,6 +21,7 @@ FILES = sorted(
 )
 PUBLIC = (
     "rollwright",
+    "rollwright.blocks",
     "rollwright.errors",
     "rollwright.flows",
     "rollwright.plugins.contracts",
@@ -117,10 +118,11 @@ def test_what_is_public(module, name, expected):
     assert is_public(module, name) is expected
 
 
-def test_the_flow_of_the_site_is_the_flow_of_the_library(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["rollout", "plan", "drift", "rollback", "fan_out"])
+def test_the_flow_of_the_site_is_the_flow_of_the_library(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    by_file = runpy.run_path(str(ROOT / "flows" / "rollout.py"))["rollout"]
-    by_module = importlib.import_module("rollwright.flows.rollout").rollout
+    by_file = runpy.run_path(str(ROOT / "flows" / f"{name}.py"))[name]
+    by_module = getattr(importlib.import_module(f"rollwright.flows.{name}"), name)
 
     assert by_file is by_module
