@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from rollwright.flows.server import BATCHES, QUIET
+from rollwright.flows.server import BATCHES, QUIET, start_local_server
 
 TIMEOUT = timedelta(seconds=30)
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -218,3 +218,89 @@ def site(sandbox, tmp_path):
         f'[site]\nname = "tests"\n[clusters.here]\nkubeconfig = "{sandbox.kubeconfig}"\n'
     )
     return tmp_path
+
+
+GUARD = '''\
+"""Loaded by every Python process of a test: refuses and records whatever leaves this machine."""
+import ipaddress, os, socket, sys
+
+FOLDER = os.environ["ROLLWRIGHT_TEST_GUARD"]
+def note(kind, what):
+    with open(os.path.join(FOLDER, f"{os.getpid()}.{kind}"), "a") as file:
+        file.write(f"{what}\\\\n")
+def is_near(host):
+    if host in (None, "", b"", "localhost"):
+        return True
+    try:
+        text = host.decode() if isinstance(host, bytes) else host
+        return (address := ipaddress.ip_address(text)).is_loopback or address.is_unspecified
+    except ValueError:
+        return False
+def refuse(what):
+    note("refused", what)
+    raise OSError(f"a test leaves this machine: {what}")
+def guard_socket(name):
+    original = getattr(socket.socket, name)
+    def guarded(self, *words):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not is_near(words[-1][0]):
+            refuse(f"{name} {words[-1]}")
+        return original(self, *words)
+    setattr(socket.socket, name, guarded)
+def guard_names(name):
+    original = getattr(socket, name)
+    def guarded(host, *words, **named):
+        if not is_near(host):
+            refuse(f"{name} {host}")
+        return original(host, *words, **named)
+    setattr(socket, name, guarded)
+for method in ("connect", "connect_ex", "sendto"):
+    guard_socket(method)
+for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+    guard_names(function)
+note("started", " ".join(sys.orig_argv))
+'''
+
+
+@pytest.fixture(scope="session")
+def lookout(tmp_path_factory):
+    """A folder where every guarded process says that it started, and what it was refused."""
+    folder = tmp_path_factory.mktemp("lookout")
+    (folder / "sitecustomize.py").write_text(GUARD)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory, guard):
+    """A folder in which a server ran before: the next one starts in half of the time."""
+    folder = tmp_path_factory.mktemp("server")
+    with start_local_server(folder) as former:
+        pass
+    assert former.process.returncode is not None
+    return folder
+
+
+@pytest.fixture(scope="session")
+def background_state(tmp_path_factory):
+    """The state folder of what runs in the background."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def background(sandbox, prefect_home, lookout, tmp_path_factory, background_state):
+    """Server and worker as ``rollwright prefect up`` starts them, watched by the guard."""
+    from rollwright.flows import local
+
+    root = tmp_path_factory.mktemp("background")
+    (root / "site.toml").write_text(
+        f'[site]\nname = "tests"\n[clusters.here]\nkubeconfig = "{sandbox.kubeconfig}"\n'
+        f'[stores.default]\nuse = "file"\nwith = {{path = "{root}/state"}}\n'
+        f'[locks.default]\nuse = "file"\nwith = {{path = "{root}/locks"}}\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(background_state))
+        patch.setenv("PYTHONPATH", str(lookout))
+        patch.setenv("ROLLWRIGHT_TEST_GUARD", str(lookout))
+        try:
+            yield local.up(root, port=0)
+        finally:
+            local.down(forget=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from rollwright.errors import GuardRefused, InvalidSpec, LockHeld, Problem, Refused, Unreachable
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation, Plan
+from rollwright.rollouts.plan import Change, Operation, Plan, Rollback, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.trigger import Trigger
 
@@ -42,6 +43,8 @@ def a_result(name="web", outcome=Outcome.SUCCEEDED, **more) -> ChangeResult:
         (Outcome.FAILED, "r1", ("FAILED", "Failed")),
         (Outcome.TIMED_OUT, "r1", ("FAILED", "NotReady")),
         (Outcome.CANCELLED, "r1", ("CANCELLED", "Cancelled")),
+        (Outcome.SUPERSEDED, "r1", ("COMPLETED", "Superseded")),
+        (Outcome.SUPERSEDED, "", ("COMPLETED", "Superseded")),
     ],
 )
 def test_a_report_decides_the_state(outcome, run_id, expected):
@@ -50,6 +53,32 @@ def test_a_report_decides_the_state(outcome, run_id, expected):
     state = state_of_report(a_report(outcome, run_id=run_id))
 
     assert (state.type, state.name) == expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "back", "name"),
+    [
+        (Outcome.FAILED, Outcome.SUCCEEDED, "RolledBack"),
+        (Outcome.TIMED_OUT, Outcome.SUCCEEDED, "RolledBack"),
+        (Outcome.FAILED, Outcome.FAILED, "Failed"),
+        (Outcome.TIMED_OUT, Outcome.FAILED, "NotReady"),
+    ],
+)
+def test_a_failed_run_that_went_back_says_so(outcome, back, name):
+    from rollwright.flows.endings import state_of_report
+
+    state = state_of_report(a_report(outcome, rollback=a_report(back)))
+
+    assert (state.type, state.name) == ("FAILED", name)
+
+
+def test_a_rollback_that_was_asked_for_is_no_failure():
+    from rollwright.flows.endings import state_of_report
+
+    back = replace(PLAN, rollback=Rollback(revision=1, snapshot="s", reason="because"))
+    state = state_of_report(replace(a_report(), plan=back))
+
+    assert (state.type, state.name) == ("COMPLETED", "RolledBack")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +165,47 @@ def test_the_artifact_of_a_large_rollout_is_cut():
     assert markdown(a_report(results=(step,))).endswith("\n… and 3 more\n")
 
 
-@pytest.mark.parametrize("rollout", ["shop", "shop-2", "Shop.EU"])
+NAMES = ["shop", "shop-2", "Shop.EU", "shop-eu", "shop--eu", "shop_eu", "-", "Café"]
+
+
+@pytest.mark.parametrize("rollout", NAMES)
 def test_the_key_of_the_artifact_is_one_that_prefect_takes(rollout):
-    from rollwright.tasks.artifact import key_of
+    from rollwright.tasks.keys import key_of
 
     assert set(key_of(rollout)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def test_the_key_is_the_kind_the_rollout_and_the_cluster_it_names():
+    from rollwright.tasks.keys import key_of
+
+    assert (key_of("shop", "plan"), key_of("shop", "plan", "eu")) == ("plan-shop", "plan-shop--eu")
+
+
+def test_no_two_names_share_a_key():
+    from rollwright.tasks.keys import key_of
+
+    places = [(name, cluster) for name in NAMES for cluster in ["", *NAMES]]
+
+    assert len({key_of(name, "plan", cluster) for name, cluster in places}) == len(places)
+
+
+def test_a_plan_is_a_row_for_each_object_and_what_changes_comes_first():
+    from rollwright.tasks.plan_artifacts import rows
+
+    refs = [ObjectRef("", "ConfigMap", "shop", name) for name in "ab"]
+    changes = tuple(
+        Change(ref=ref, api_version="v1", operation=operation, why="so")
+        for ref, operation in zip(refs, (Operation.KEEP, Operation.CREATE), strict=True)
+    )
+    waves = (Wave(name="apply-0", steps=(Step(name="apply-0", action="Apply", changes=changes),)),)
+
+    assert rows(replace(PLAN, waves=waves)) == [
+        {"object": "ConfigMap/shop/b", "change": "create", "wave": "apply-0", "why": "so"},
+        {"object": "ConfigMap/shop/a", "change": "keep", "wave": "apply-0", "why": "so"},
+    ]
+
+
+def test_a_plan_without_a_change_says_so_in_its_table():
+    from rollwright.tasks.plan_artifacts import rows
+
+    assert [row["object"] for row in rows(PLAN)] == ["nothing changes"]

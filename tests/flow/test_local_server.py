@@ -21,22 +21,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
 
+KINDS = ["diff", "plan", "result", "timeline"]
+"""Artifacts of a run."""
+
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: '1'}\n"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, guard):
-    """A folder in which a server ran before."""
-    folder = tmp_path_factory.mktemp("server")
-    with start_local_server(folder) as former:
-        pass
-    assert not is_running(former.pid)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def local(home):
-    with start_local_server(home) as running:
+def local(prepared_home):
+    with start_local_server(prepared_home) as running:
         yield running
 
 
@@ -88,8 +81,10 @@ async def test_a_run_and_its_report_are_read_from_the_server(local, declare, nam
     body = {"flow_runs": {"id": {"any_": [run_id]}}}
     artifacts = httpx.post(f"{local.url}/artifacts/filter", json=body).json()
 
-    assert (run["name"], run["state_name"]) == (f"rollout {namespace} -> here", "RolledOut")
-    assert [one["key"] for one in artifacts] == [f"result-{namespace}"]
+    name, _, revision = run["name"].partition(" @ ")
+    assert (name, run["state_name"]) == (f"rollout {namespace} -> here", "RolledOut")
+    assert revision.startswith("path@sha256:")
+    assert sorted(one["key"].split("-")[0] for one in artifacts) == KINDS
 
 
 @pytest.mark.cluster

@@ -37,7 +37,7 @@ async def test_a_failed_flow_run_goes_back_and_the_next_one_is_refused(
 
     runs = await record.task_runs(failed.state_details.flow_run_id, 17)
     names = [run["name"] for run in runs]
-    assert (failed.type, failed.name) == ("FAILED", "Failed")
+    assert (failed.type, failed.name) == ("FAILED", "RolledBack")
     assert "rolled back to revision 1" in failed.message
     assert (refused.type, refused.name) == ("FAILED", "Refused")
     assert "held at revision 1" in refused.message

@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
+from rollwright import library
 from rollwright.engine import operations
 from rollwright.engine.documents import load_rollout
 from rollwright.engine.site import open_site
 from rollwright.errors import NotFound, Refused, RolloutError
+from rollwright.rollouts.describe.plans import describe_status, text
 
 pytestmark = [
     pytest.mark.flow,
@@ -96,9 +98,10 @@ class TestRollout:
         folder = declare(namespace, namespace, config_map("a"))
         state = await rollout(str(folder), return_state=True)
         run = await record.flow_run(state.state_details.flow_run_id)
+        revision = (await state.aresult()).plan.source
 
         assert (run["name"], sorted(run["tags"])) == (
-            f"rollout {namespace} -> here",
+            f"rollout {namespace} -> here @ {revision[:24]}",
             ["cluster:here", f"rollout:{namespace}"],
         )
 
@@ -124,12 +127,36 @@ class TestRollout:
 
         assert sorted(run["name"] for run in found) == sorted(names)
 
-    async def test_the_report_is_the_one_artifact(self, rollout, declare, namespace, record):
+    async def test_its_artifacts_are_plan_diff_result_and_timeline(
+        self, rollout, declare, namespace, record
+    ):
         folder = declare(namespace, namespace, config_map("a"))
         state = await rollout(str(folder), return_state=True)
         found = await record.artifacts(state.state_details.flow_run_id)
 
-        assert [(one["key"], one["type"]) for one in found] == [(f"result-{namespace}", "markdown")]
+        assert sorted((one["key"], one["type"]) for one in found) == [
+            (f"diff-{namespace}--here", "markdown"),
+            (f"plan-{namespace}--here", "table"),
+            (f"result-{namespace}--here", "markdown"),
+            (f"timeline-{namespace}--here", "markdown"),
+        ]
+
+    async def test_every_artifact_in_words_says_where_to_go_on_looking(
+        self, rollout, declare, namespace, record
+    ):
+        folder = declare(namespace, namespace, config_map("a"))
+        state = await rollout(str(folder), return_state=True)
+        found = await record.artifacts(state.state_details.flow_run_id)
+        words = [one["data"] for one in found if one["type"] == "markdown"]
+
+        assert all(f"`rollwright status {namespace} --cluster here`" in one for one in words)
+
+    async def test_status_shows_the_page_of_the_last_run(self, rollout, declare, namespace):
+        folder = declare(namespace, namespace, config_map("a"))
+        state = await rollout(str(folder), return_state=True)
+        shown = text(describe_status(await library.status(folder)))
+
+        assert f"/runs/flow-run/{state.state_details.flow_run_id}" in shown
 
     async def test_who_asked_stands_in_the_report(self, rollout, declare, namespace):
         folder = declare(namespace, namespace, config_map("a"))
@@ -162,7 +189,8 @@ class TestFailures:
     ):
         folder = declare(namespace, namespace, NEVER_READY, more=HASTE)
         state = await rollout(str(folder), return_state=True)
-        artifact, *_ = await record.artifacts(state.state_details.flow_run_id)
+        found = await record.artifacts(state.state_details.flow_run_id)
+        artifact = next(one for one in found if one["key"].startswith("result-"))
         name = f"Deployment/{namespace}/web"
 
         assert name in state.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -141,8 +142,34 @@ async def test_many_waves_stay_below_the_limit_of_task_runs(declare, folder, clu
 
     state = await run(return_state=True)
     report = await state.aresult()
-    runs = await record.task_runs(state.state_details.flow_run_id, 94)
+    runs = await record.task_runs(state.state_details.flow_run_id, 77)
 
     assert len(report.plan.waves) == 120
+    assert report.outcome == "succeeded"
+    assert len(runs) <= 100
+
+
+async def test_many_steps_of_groups_stay_below_the_limit_of_task_runs(
+    declare, folder, cluster, record
+):
+    from prefect import flow
+
+    from rollwright.tasks import TASKS
+
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{0}}}\n"
+    steps = [{"name": f"s{one}", "object": f"{one}.yaml", "action": "Apply"} for one in range(130)]
+    groups = json.dumps([{"name": "all", "steps": steps}])
+    objects = (text.format(number) for number in range(130))
+    declare("shop", "shop", *objects, more=f"  groups: {groups}\n")
+
+    @flow(name="steps", persist_result=False)
+    async def run():
+        return await walked(folder, cluster, TASKS)
+
+    state = await run(return_state=True)
+    report = await state.aresult()
+    runs = await record.task_runs(state.state_details.flow_run_id, 60)
+
+    assert len(report.plan.waves) >= 130
     assert report.outcome == "succeeded"
     assert len(runs) <= 100
