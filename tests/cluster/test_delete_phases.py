@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from rollwright.engine import operations, removing
+from rollwright.engine import operations
+from rollwright.engine.removal import removing
 from rollwright.errors import NotFound, Refused
 from rollwright.rollouts.report import Outcome
 

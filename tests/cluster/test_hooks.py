@@ -14,7 +14,7 @@ import pytest
 
 from rollwright import library
 from rollwright.engine import operations
-from rollwright.engine.history import prepare_rollback, roll_back
+from rollwright.engine.returning.history import prepare_rollback, roll_back
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import ListRequest
 from rollwright.rollouts.hooks.left import left_hooks

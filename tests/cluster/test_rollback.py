@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollwright import library
-from rollwright.engine.history import prepare_rollback
+from rollwright.engine.returning.history import prepare_rollback
 from rollwright.errors import NotFound, Refused
 from rollwright.rollouts.report import Outcome
 

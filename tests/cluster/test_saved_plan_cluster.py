@@ -15,8 +15,8 @@ import pytest
 from rollwright import library
 from rollwright.cli import main
 from rollwright.engine import stages
-from rollwright.engine.plan_files import read_plan
-from rollwright.engine.saved import roll_out_saved
+from rollwright.engine.approval.plan_files import read_plan
+from rollwright.engine.approval.saved import roll_out_saved
 from rollwright.errors import Refused
 from rollwright.rollouts.report import Outcome, StepResult
 

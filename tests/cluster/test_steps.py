@@ -127,6 +127,33 @@ async def test_a_step_may_fail_and_the_run_goes_on(shop, make, named, parallel):
     )
 
 
+async def test_a_step_that_may_fail_holds_up_nothing_that_runs_beside_it(shop, make, named):
+    shop.write(make.config("a"), make.deployment("web"))
+    broken = step(
+        "a", "configmap-a.yaml", timeout="1s", continueOnError=True,
+        success=[{"condition": {"type": "Never"}}],
+    )  # fmt: skip
+    shop.declare(groups=[group("g", broken, step("web", "deployment-web.yaml"), parallel=True)])
+    report = await shop.rollout()
+
+    assert (report.outcome, named(report)) == (
+        Outcome.SUCCEEDED,
+        {"g/a": "timed-out", "g/web": "succeeded"},
+    )
+
+
+async def test_what_waits_in_vain_for_a_step_beside_it_was_not_started(shop, make, named):
+    shop.write(make.config("a"), make.deployment("web"))
+    broken = step("a", "configmap-a.yaml", timeout="1s", success=[{"condition": {"type": "Never"}}])
+    shop.declare(groups=[group("g", broken, step("web", "deployment-web.yaml"), parallel=True)])
+    report = await shop.rollout()
+
+    assert (report.outcome, named(report)) == (
+        Outcome.TIMED_OUT,
+        {"g/a": "timed-out", "g/web": "not-started"},
+    )
+
+
 async def test_steps_that_run_together_all_run_to_their_end(shop, make, named):
     shop.write(make.config("a"), make.config("b"), make.config("c"))
     broken = step("a", "configmap-a.yaml", timeout="1s", success=[{"condition": {"type": "Never"}}])

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from rollwright import library
-from rollwright.engine import objects, operations, stages
+from rollwright.engine import operations, stages
 from rollwright.engine.run import steady_clock
 from rollwright.engine.site import open_site
+from rollwright.engine.writing import objects
 from rollwright.errors import RolloutError
 from rollwright.kube import connect  # noqa: F401  (warms what every child needs)
 from rollwright.locks import lease
