@@ -98,14 +98,14 @@ def test_no_folder_outside_is_taken(path):
 
 
 @pytest.mark.parametrize(
-    "secret", ["plain", {"env": "A", "file": "b"}, {}, {"value": "x"}, {"block": "b"}]
+    "secret", ["plain", {"env": "A", "file": "b"}, {}, {"value": "x"}, {"block": ""}]
 )
 @pytest.mark.parametrize("option", ["password", "key"])
 def test_a_secret_is_never_a_value(option, secret):
     with pytest.raises(ValidationError) as caught:
         build(**{option: secret})
 
-    assert "{env: NAME} or {file: PATH}" in str(caught.value)
+    assert "{env: NAME}, {file: PATH} or {block: NAME}" in str(caught.value)
 
 
 @pytest.mark.parametrize("author", ["ann", "<a@b>", "Ann <a b>", "A\nB <a@b>", "Ann <a@b>\n"])

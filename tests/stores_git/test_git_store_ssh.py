@@ -8,8 +8,8 @@ import stat
 import pytest
 
 from rollwright.errors import Unauthorized, Unreachable
+from rollwright.plugins.git.faults import explain, is_damage
 from rollwright.rollouts.state import RolloutState
-from rollwright.stores.git.faults import explain, is_damage
 from rollwright.testing.store_contract import a_full_state
 
 SSH = """#!/bin/sh

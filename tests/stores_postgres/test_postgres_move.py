@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollwright.engine.keeping_state import Move
+from rollwright.engine.custody.keeping_state import Move
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import open_site
 from rollwright.testing.fake import FakeCluster

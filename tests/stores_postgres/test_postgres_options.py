@@ -56,10 +56,8 @@ def test_a_password_of_its_own_comes_before_that_of_the_dsn(monkeypatch, tmp_pat
         {"dsn": "mysql://me@hunter2/state"},
         {"dsn": "postgresql://me@db:hunter2/state"},
         {"dsn": "postgresql://me@db/state?password=hunter2"},
-        {"dsn": {"block": "hunter2"}},
         {"dsn": {"env": "A", "file": "hunter2"}},
         {"password": "hunter2"},
-        {"password": {"block": "hunter2"}},
         {"password": {"env": ""}},
     ],
 )

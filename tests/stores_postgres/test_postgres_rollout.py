@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rollwright import library
-from rollwright.engine.keeping_state import Move, check
+from rollwright.engine.custody.keeping_state import Move, check
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import open_site
 
