@@ -14,10 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import rollwright
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name("rollwright")
@@ -99,7 +97,7 @@ def show(demo: Demo) -> None:
 
 
 def show_flow(demo: Demo) -> str:
-    """Run the same rollout as a Prefect flow against a local server; return its pages' address."""
+    """Run the same rollout as a Prefect flow against a local server; return its page there."""
     from rollwright.flows import reporting_to, rollout, start_local_server  # noqa: PLC0415
 
     say("The same rollout once more, as a Prefect flow (a local server starts first).")
@@ -111,10 +109,11 @@ def show_flow(demo: Demo) -> str:
     )
     server = start_local_server()
     with reporting_to(server.url):
-        report: rollwright.Report = asyncio.run(rollout(str(demo.manifests.parent)))
-    print(f"\nthe run {report.outcome}: {report.message}")
-    print(f"Its pages, while the demo runs: {server.ui_url}")
-    return server.ui_url
+        state = asyncio.run(rollout(str(demo.manifests.parent), return_state=True))
+    page = f"{server.ui_url}/runs/flow-run/{state.state_details.flow_run_id}"
+    print(f"\nthe run ended as {state.name}: {state.message}")
+    print(f"Its page, while the demo runs: {page}")
+    return page
 
 
 @contextmanager
@@ -132,8 +131,12 @@ def sandbox(demo: Demo, *, keep: bool) -> Iterator[None]:
 
 def wait_for_person(address: str) -> None:
     """Let a person look at the pages; nobody is waited for where nobody sits."""
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        input(f"\nLook around at {address}; Enter ends the demo and cleans up. ")
+    if os.environ.get("CI") or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    print(f"\nLook around at {address}: the stages as tasks, plan, diff and report as artifacts.")
+    # Ctrl-C or the end of the input is an answer, too.
+    with suppress(KeyboardInterrupt, EOFError):
+        input("Enter ends the demo and cleans up. ")
 
 
 NEXT = """
@@ -145,6 +148,7 @@ Try next:
   rollwright rollout rollouts/hello
   rollwright status hello --cluster sandbox
   rollwright graph rollouts/hello
+  rollwright prefect up                          # Prefect's pages, with the flows of the site
   rollwright doctor
 """
 
