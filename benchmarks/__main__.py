@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import goals, locks, machine, scale, start, stores
+from benchmarks import goals, locks, machine, scale, start, stores, webhooks
 from benchmarks.chart import write_chart
 from benchmarks.figures import Results
 from benchmarks.goals import LIMIT, Verdict
@@ -21,7 +21,7 @@ from benchmarks.rounds import Plan, measure, say
 from benchmarks.tables import brief_table, case_table, goal_table
 
 ROUNDS = 5
-CASES = ("M", "K", "scale", "start", "stores", "locks")
+CASES = ("M", "K", "scale", "start", "stores", "locks", "webhooks")
 USUAL = ("M", "K", "stores", "locks")
 """What is measured when nobody names a case; stores and locks are small then."""
 
@@ -124,10 +124,19 @@ def _locks(
     yield f"locks: up to {waiters} wait", results, locks.judge(results)
 
 
+def _webhooks(
+    plan: Plan, asked: argparse.Namespace
+) -> Iterator[tuple[str, Results, Iterable[Verdict]]]:
+    del asked
+    results = webhooks.run(plan)
+    yield webhooks.TITLE, results, webhooks.judge(results)
+
+
 _CASES = {
     "M": _m, "K": _k, "scale": _scale, "start": _start, "stores": _stores, "locks": _locks,
+    "webhooks": _webhooks,
 }  # fmt: skip
-_BRIEF = frozenset({*stores.CASES, *locks.CASES})
+_BRIEF = frozenset({*stores.CASES, *locks.CASES, *webhooks.CASES})
 
 
 def _plan(work: Path, asked: argparse.Namespace) -> Plan:
