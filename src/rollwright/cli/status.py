@@ -19,12 +19,10 @@ from rollwright.cli.output import (
 from rollwright.errors import RolloutError, Unreachable
 
 if TYPE_CHECKING:
-    from rollwright.engine.documents import LoadedRollout
     from rollwright.engine.site import Site
     from rollwright.rollouts.overview import Overview
 
 _EVERY = timedelta(seconds=2)
-_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def status(
@@ -65,7 +63,7 @@ def status(
 
 
 async def _show_timeline(name: str, common: Common, output: Output, svg: Path | None) -> None:
-    from rollwright.cli.session import cluster_of, opened
+    from rollwright.cli.session import cluster_of, file_named, opened
     from rollwright.cli.timeline import show_timeline
 
     loaded = file_named(name, common)
@@ -77,7 +75,7 @@ async def _show_timeline(name: str, common: Common, output: Output, svg: Path | 
 
 async def _show(name: str, common: Common, output: Output, *, is_watching: bool) -> None:
     from rollwright.cli.feedback import say_undelivered
-    from rollwright.cli.session import cluster_of, opened
+    from rollwright.cli.session import cluster_of, file_named, opened
 
     loaded = file_named(name, common)
     async with opened(common, loaded) as site:
@@ -92,17 +90,6 @@ async def _show(name: str, common: Common, output: Output, *, is_watching: bool)
             if not is_watching:
                 return
             await asyncio.sleep(_EVERY.total_seconds())
-
-
-def file_named(name: str, common: Common) -> LoadedRollout | None:
-    """Read the rollout if a file or folder was named rather than a rollout."""
-    from rollwright.cli.session import load
-    from rollwright.engine.documents import FILE_NAMES
-
-    path = Path(name)
-    is_file = name.endswith(_SUFFIXES) or "/" in name
-    is_folder = bool(name) and any((path / one).is_file() for one in FILE_NAMES)
-    return load(path, common) if is_file or is_folder else None
 
 
 async def _look(site: Site, name: str, cluster: str) -> list[Overview]:
@@ -146,6 +133,7 @@ def _row(one: Overview) -> tuple[str, ...]:
         *(["interrupted"] if one.is_interrupted else []),
         *(["held"] if one.state.hold else []),
         *(["waits for approval"] if one.waiting else []),
+        *(["waits for a person"] if one.questions else []),
     ]
     return (
         one.rollout,

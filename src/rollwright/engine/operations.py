@@ -28,6 +28,7 @@ from rollwright.engine.removal.moves import declared_spec
 from rollwright.engine.removal.removing import plan_removal
 from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import DIRECT, Stages
+from rollwright.engine.stepping.answers import waiting_questions
 from rollwright.engine.waiting.observe import options_of
 from rollwright.engine.walk import carry_out, prepare, walk
 from rollwright.engine.writing.applyset import remove_parent
@@ -132,6 +133,7 @@ async def status(site: Site, name: str, *, cluster: str = "") -> Overview:
         read_at=live.read_at,
         is_running=await _is_running(site, spec, state),
         waiting=None if waiting and is_overtaken(waiting, state) else waiting,
+        questions=await waiting_questions(site, spec) if state.journal else (),
     )
 
 

@@ -27,6 +27,23 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A step that waits for a person.
+
+    Attributes:
+        run: The run, or the one that was interrupted first and that it goes on from.
+        step: The step.
+        question: What the person is asked.
+        at: Since when, in ISO 8601.
+    """
+
+    run: str
+    step: str
+    question: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequest:
     """A plan that waits for an approval.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollwright.rollouts.approving import ApprovalRequest
+from rollwright.rollouts.approving import ApprovalRequest, Question
 from rollwright.rollouts.state import RolloutState
 from rollwright.rollouts.status import ObjectStatus, Status, worst
 
@@ -25,6 +25,7 @@ class Overview:
         read_at: When.
         is_running: Whether the run that began last still holds the lock.
         waiting: The plan that waits for an approval; ``None`` if none does.
+        questions: Steps of the run at work that wait for a person.
     """
 
     rollout: str
@@ -34,6 +35,7 @@ class Overview:
     read_at: datetime
     is_running: bool = False
     waiting: ApprovalRequest | None = None
+    questions: tuple[Question, ...] = ()
 
     @property
     def health(self) -> Status:

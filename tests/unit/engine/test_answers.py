@@ -12,6 +12,8 @@ from rollwright.engine.operations import named_spec
 from rollwright.engine.progress import Note
 from rollwright.engine.stepping.answers import Decision, leave_answer, waiting_questions
 from rollwright.errors import NotFound, Refused, Unreachable
+from rollwright.rollouts.describe.plans import describe_status, text
+from rollwright.rollouts.machine.documents import status_form
 from rollwright.rollouts.report import Outcome
 
 SPEC = named_spec("shop")
@@ -149,6 +151,20 @@ async def test_a_question_tells_what_is_asked(world, make):
         (found,) = await questions(world)
 
     assert (found.step, found.question) == ("g/look", "is the shop up?")
+
+
+async def test_status_shows_who_waits_and_how_to_answer(world, make):
+    declare(world, make, pause("look", message="is the shop up?"))
+    async with at_work(world):
+        await questions(world)
+        async with world.site() as site:
+            overview = await library.status(world.folder, site=site)
+
+    told = text(describe_status(overview))
+    assert "step g/look waits for a person since" in told
+    assert "is the shop up?" in told
+    assert "`rollwright approve shop`" in told
+    assert status_form(overview)["questions"][0]["step"] == "g/look"
 
 
 async def test_one_pause_after_another_has_its_own_answer(world, make):

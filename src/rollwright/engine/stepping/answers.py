@@ -25,6 +25,7 @@ from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stepping.step_journal import note_audit
 from rollwright.errors import NotFound, Refused, Unreachable, excerpt
 from rollwright.plugins.contracts import Answer
+from rollwright.rollouts.approving import Question
 from rollwright.rollouts.plan import Step
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import AuditEntry, Journal
@@ -39,23 +40,6 @@ LOOK_SECONDS = 2.0
 """How often a run looks for an answer."""
 
 Decision: TypeAlias = Literal["approve", "reject"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A step that waits for a person.
-
-    Attributes:
-        run: The run, or the one that was interrupted first and that it goes on from.
-        step: The step.
-        question: What the person is asked.
-        at: Since when, in ISO 8601.
-    """
-
-    run: str
-    step: str
-    question: str
-    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

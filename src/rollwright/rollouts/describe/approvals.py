@@ -5,9 +5,9 @@ Before: somebody was asked. After: ``status`` shows who, since when, and how to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from rollwright.rollouts.approving import ApprovalRequest, brief
+from rollwright.rollouts.approving import ApprovalRequest, Question, brief
 from rollwright.rollouts.describe.lines import Line, Tone
 
 
@@ -24,3 +24,13 @@ def waiting_lines(request: ApprovalRequest | None) -> Iterator[Line]:
         yield Line(f"flow run {request.run_name!r} ({request.run})", Tone.QUIET, 2)
     name = request.rollout
     yield Line(f"`rollwright approve {name}` or `rollwright reject {name}`", Tone.QUIET, 2)
+
+
+def question_lines(rollout: str, questions: Iterable[Question]) -> Iterator[Line]:
+    """Yield the steps that wait for a person, what they ask, and how to answer."""
+    for one in questions:
+        yield Line(f"step {one.step} waits for a person since {one.at}", Tone.WARNING, 1)
+        yield Line(one.question, Tone.QUIET, 2)
+        yield Line(
+            f"`rollwright approve {rollout}` or `rollwright reject {rollout}`", Tone.QUIET, 2
+        )

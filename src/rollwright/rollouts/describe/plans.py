@@ -17,7 +17,7 @@ import orjson
 
 from rollwright.rollouts.blast import DATA_LOST, summed_up
 from rollwright.rollouts.describe import lines
-from rollwright.rollouts.describe.approvals import waiting_lines
+from rollwright.rollouts.describe.approvals import question_lines, waiting_lines
 from rollwright.rollouts.describe.steps import (
     failure_lines,
     step_lines,
@@ -362,6 +362,7 @@ def _memory_lines(overview: Overview) -> Iterator[Line]:
         if journal.url:
             yield Line(f"run {journal.url}", Tone.QUIET, 1)
     yield from waiting_lines(overview.waiting)
+    yield from question_lines(overview.rollout, overview.questions)
     yield from _taken_lines(overview)
     for step, words in reported_steps(state.extra).items():
         yield Line(f"{step} {words}", Tone.WARNING, 1)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from rollwright.rollouts.approving import ApprovalRequest
+from rollwright.rollouts.approving import ApprovalRequest, Question
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
 from rollwright.rollouts.machine import forms
 from rollwright.rollouts.machine.steps import declared_form
@@ -174,9 +174,15 @@ def status_form(overview: Overview) -> forms.StatusForm:
         "hold": hold_form(state.hold) if state.hold else None,
         "removal": removal_form(state.removal) if state.removal else None,
         "approval": approval_form(overview.waiting) if overview.waiting else None,
+        "questions": [question_form(one) for one in overview.questions],
         "objects": [_status(status) for status in overview.statuses],
         "survivors": _reasons((e.ref, e.why_kept) for e in state.inventory if e.why_kept),
     }
+
+
+def question_form(question: Question) -> forms.QuestionForm:
+    """Return a step that waits for a person as JSON."""
+    return {"step": question.step, "question": question.question, "since": question.at}
 
 
 def approval_form(request: ApprovalRequest) -> forms.ApprovalForm:

@@ -111,6 +111,14 @@ class ApprovalForm(TypedDict):
     """Name of the flow run that waits; empty without one."""
 
 
+class QuestionForm(TypedDict):
+    """A step that waits for a person."""
+
+    step: str
+    question: str
+    since: str
+
+
 class StatusForm(TypedDict):
     """What is live of one rollout."""
 
@@ -131,6 +139,8 @@ class StatusForm(TypedDict):
     """Whether the rollout is marked for deletion."""
     approval: ApprovalForm | None
     """The plan that waits for an approval."""
+    questions: list[QuestionForm]
+    """Steps of the run at work that wait for a person."""
     objects: list[ObjectStatusForm]
     """Worst first."""
     survivors: list[ReasonForm]
