@@ -12,11 +12,11 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from uuid import uuid4
 
+from rollwright.cli.diagnosis import Finding, Level
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import Site, actor_here
 from rollwright.errors import ClusterError, RolloutError, Unreachable
@@ -42,30 +42,6 @@ _RIGHTS = (
     ("coordination.k8s.io", "leases", "create"),
     ("", "events", "list"),
 )
-
-
-class Level(StrEnum):
-    """How good a finding is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; ``advice`` says what to do."""
-
-    level: Level
-    subject: str
-    text: str
-    advice: str = ""
-    is_unreachable: bool = False
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether rollouts will not work."""
-        return self.level is Level.FAIL
 
 
 def _ok(subject: str, text: str) -> Finding:

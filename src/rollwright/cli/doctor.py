@@ -11,7 +11,7 @@ from rollwright.cli.options import COMMON, Common, Output
 from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
-    from rollwright.cli.checkup import Finding
+    from rollwright.cli.diagnosis import Finding
     from rollwright.rollouts.describe.plans import Line
 
 
@@ -39,7 +39,8 @@ def doctor(file: Path | None = None, /, *, output: Output = "text", common: Comm
 
 
 async def _look(file: Path | None, common: Common) -> list[Finding]:
-    from rollwright.cli.checkup import ClusterCheckup, Finding, Level, machine_findings
+    from rollwright.cli.checkup import ClusterCheckup, machine_findings
+    from rollwright.cli.diagnosis import Finding, Level
     from rollwright.cli.session import cluster_of, load, opened
     from rollwright.cli.trigger_checkup import trigger_checkup
 

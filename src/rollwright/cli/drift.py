@@ -44,8 +44,7 @@ def drift(
 
 
 async def _look(name: str, common: Common) -> list[Drift]:
-    from rollwright.cli.session import cluster_of, opened
-    from rollwright.cli.status import file_named
+    from rollwright.cli.session import cluster_of, file_named, opened
     from rollwright.engine import operations
 
     loaded = file_named(name, common)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rollwright.cli.checkup import Finding, Level
+from rollwright.cli.diagnosis import Finding, Level
 from rollwright.engine.site import Site
 from rollwright.errors import RolloutError, Unreachable
 from rollwright.etcd.access import Access, read_access

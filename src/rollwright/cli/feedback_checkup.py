@@ -5,7 +5,7 @@ Before: the site is open. After: ``doctor`` prints the findings; nobody was told
 
 from __future__ import annotations
 
-from rollwright.cli.checkup import Finding, Level
+from rollwright.cli.diagnosis import Finding, Level
 from rollwright.engine.operations import named_spec, names
 from rollwright.engine.site import Site
 from rollwright.engine.telling.letters import undelivered

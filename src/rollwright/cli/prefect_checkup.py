@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from rollwright.cli.checkup import Finding, Level
+from rollwright.cli.diagnosis import Finding, Level
 from rollwright.errors import excerpt
 from rollwright.flows.connection import server_url
 

@@ -19,6 +19,8 @@ from rollwright.engine.site_file import LoadedSite, find_site, load_site
 from rollwright.errors import NotFound, RolloutError
 from rollwright.plugins.contracts import Cluster
 
+_SUFFIXES = (".yaml", ".yml", ".json")
+
 
 def load(file: Path, common: Common) -> LoadedRollout:
     """Read a rollout, with the target that the person named."""
@@ -29,6 +31,14 @@ def load(file: Path, common: Common) -> LoadedRollout:
         return loaded
     target = loaded.spec.target.model_copy(update={"cluster": common.cluster})
     return replace(loaded, spec=loaded.spec.model_copy(update={"target": target}))
+
+
+def file_named(name: str, common: Common) -> LoadedRollout | None:
+    """Read the rollout if a file or folder was named rather than a rollout."""
+    path = Path(name)
+    is_file = name.endswith(_SUFFIXES) or "/" in name
+    is_folder = bool(name) and any((path / one).is_file() for one in FILE_NAMES)
+    return load(path, common) if is_file or is_folder else None
 
 
 @asynccontextmanager
@@ -47,8 +57,6 @@ async def opened(common: Common, rollout: LoadedRollout | None = None) -> AsyncI
 @asynccontextmanager
 async def named(name: str, common: Common) -> AsyncIterator[tuple[Site, str, str]]:
     """Open the site of a rollout that is named, or whose file is; give its name and cluster."""
-    from rollwright.cli.status import file_named
-
     loaded = file_named(name, common)
     async with opened(common, loaded) as site:
         if loaded is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rollwright.cli.checkup import Finding, Level
+from rollwright.cli.diagnosis import Finding, Level
 from rollwright.engine.listening.readiness import Verdict, listened_to
 from rollwright.engine.listening.service import make_service
 from rollwright.engine.site import Site
