@@ -211,7 +211,9 @@ async def test_a_suspended_run_is_approved_on_its_page(desk, shop, kubectl, name
         await page.open(f"{desk.ui_url}/runs/flow-run/{run}")
         await page.press("Resume")
         await page.switch("Approve")
-        shown = await page.run("document.querySelector('.p-modal, [role=dialog]').innerText")
+        dialog = "document.querySelector('.p-modal, [role=dialog]').innerText"
+        await page.until(f"{dialog}.includes('ConfigMap/{namespace}/a')")  # it is drawn late
+        shown = await page.run(dialog)
         await page.write("Name", "Grace Hopper")
         await page.write("Reason", "looks right")
         await page.picture(tmp_path / "form.png")

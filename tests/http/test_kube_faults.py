@@ -143,6 +143,25 @@ async def test_an_apply_that_fits_no_schema_is_not_tried_again(server, cluster):
     assert (caught.value.retryable, cluster.calls["apply"]) == (False, 1)
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "rpc error: code = Unavailable desc = error reading from server: EOF",
+        "etcdserver: leader changed",
+        "etcdserver: request timed out",
+    ],
+)
+async def test_a_refusal_that_is_the_trouble_of_the_servers_store_is_asked_again(
+    server, cluster, trouble
+):
+    words = f'Service "web" is invalid: spec.clusterIPs: failed to allocate IP: {trouble}'
+    server.on("PATCH", WEB_PATH, status(422, reason="Invalid", message=words), ok(LIVE))
+
+    live = await cluster.apply(apply_web())
+
+    assert (live.uid, cluster.calls["apply"]) == ("u1", 2)
+
+
 async def test_a_webhook_that_fails_is_left_to_the_caller(server, cluster):
     message = 'Internal error occurred: failed calling webhook "w.example": no endpoints'
     server.on("PATCH", WEB_PATH, status(500, reason="InternalError", message=message))

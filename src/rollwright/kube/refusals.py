@@ -96,6 +96,20 @@ class Status(msgspec.Struct):
         """
         return self.is_webhook_failure or (self.code == 500 and not self.reason)
 
+    @property
+    def is_storage_failure(self) -> bool:
+        """Whether the server's own store did not answer it (RT-01).
+
+        NB: a Service whose address cannot be noted meanwhile is told to be invalid, with 422.
+        """
+        return any(words in self.message for words in _OF_STORAGE)
+
+
+_OF_STORAGE = (
+    "rpc error: code = Unavailable",
+    "etcdserver: leader changed",
+    "etcdserver: request timed out",
+)
 
 _STATUS = msgspec.json.Decoder(Status)
 

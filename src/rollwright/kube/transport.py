@@ -236,8 +236,9 @@ class Transport:
         asked = retry_after(response.headers.get(hdrs.RETRY_AFTER), self.timing.now())
         if asked is None and status is not None and response.status in {429, 500, 503, 504}:
             asked = status.retry_after_seconds
+        is_passing = status is not None and status.is_storage_failure
         failure = Failure(
-            status=response.status,
+            status=503 if is_passing else response.status,
             is_final=status is not None and status.is_final,
             retry_after_seconds=asked,
         )
