@@ -50,20 +50,21 @@ class Targets:
         for body in (make.config("settings"), make.deployment("web")):
             name = f"{body['kind'].lower()}.yaml"
             (folder / "manifests" / name).write_text(json.dumps(body))
-        document = {
-            "apiVersion": "rollwright.dev/v1alpha1", "kind": "Rollout",
-            "metadata": {"name": "shop"},
-            "spec": {
-                "source": {"path": "manifests"},
-                "health": {"timeout": "20s", "progressTimeout": "4s"},
-            },
-        }  # fmt: skip
-        (folder / "rollout.yaml").write_text(json.dumps(document))
+        self.wait(timeout="20s", progressTimeout="4s")
         lines = [
             f"[clusters.{name}]\nkubeconfig = {json.dumps(str(one.kubeconfig))}"
             for name, one in self.planes.items()
         ]
         (folder / "site.toml").write_text("\n".join(lines))
+
+    def wait(self, **health):
+        """Say how long a cluster may take."""
+        document = {
+            "apiVersion": "rollwright.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "shop"},
+            "spec": {"source": {"path": "manifests"}, "health": health},
+        }  # fmt: skip
+        (self.folder / "rollout.yaml").write_text(json.dumps(document))
 
     def kubectl(self, target, *words, stdin=None):
         done = subprocess.run(
@@ -127,6 +128,7 @@ async def test_one_that_fails_stops_it_and_the_same_again_goes_to_all(targets):
     first = await targets.go(serial=(1, 4))
     touched = targets.touched
     targets.allow_pods(bad)
+    targets.wait(timeout="2m", progressTimeout="2m")  # the controller tries again in its own time
     second = await targets.go(serial=(1, 4))
 
     assert (first.outcome, first.exit_code) == ("stopped", 1)
