@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -22,7 +21,8 @@ import orjson
 from rollwright.engine.listening.readiness import Readiness, Verdict
 from rollwright.engine.listening.service import Service
 from rollwright.engine.telling.metrics import Metrics
-from rollwright.errors import RolloutError, Unreachable
+from rollwright.errors import RolloutError
+from rollwright.webhooks.sockets import bound
 
 if TYPE_CHECKING:
     import uvicorn
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """Nobody else is asked to look, unless somebody says so."""
 _LOOK_SECONDS = 0.01
+_HINT = "choose another --metrics-port, or [metrics] in site.toml"
 _GRACE_SECONDS = 5
 
 
@@ -109,7 +110,7 @@ async def probed(
     Raises:
         Unreachable: Nobody can listen there.
     """
-    opened = _bind(host, port)
+    opened = bound(host, port, what="show metrics", hint=_HINT)
     try:
         server = _make_server(service, metrics)
     except BaseException:
@@ -124,28 +125,6 @@ async def probed(
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
         opened.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Bind before anything is served, so that it is known whether and where."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _name, address = found[0]
-        opened = socket.socket(family, kind, protocol)
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            opened.bind(address)
-            opened.setblocking(False)  # noqa: FBT003  (the name of the switch is the method's)
-        except BaseException:
-            opened.close()
-            raise
-    except OSError as error:
-        raise Unreachable(
-            f"cannot show metrics at {host} port {port}: {error.strerror or error}",
-            retryable=False,
-            hint="choose another --metrics-port, or [metrics] in site.toml",
-        ) from error
-    return opened
 
 
 def _make_server(service: Service, metrics: Metrics) -> uvicorn.Server:

@@ -24,6 +24,7 @@ from rollwright.webhooks.book import Book
 from rollwright.webhooks.intake import Intake
 from rollwright.webhooks.rates import Rates
 from rollwright.webhooks.senders import networks_of
+from rollwright.webhooks.sockets import bound
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,6 +35,7 @@ KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 12
 _BACKLOG = 512
 _LOOK_SECONDS = 0.01
+_HINT = "choose another --host or --port, or [webhooks] in site.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ async def receiving(
         max_body=settings.max_body,
         tell=tell or _told(settings, loaded),
     )
-    listening = _listen(settings)
+    listening = bound(settings.host, settings.port, what="listen", hint=_HINT)
     try:
         server = _make_server(intake, settings, loaded)
     except BaseException:
@@ -109,28 +111,6 @@ async def _close_at(stop: asyncio.Event | None, server: uvicorn.Server) -> None:
 
 def _told(settings: WebhooksSection, loaded: LoadedSite) -> Tell:
     return AuditFile(loaded.resolve(settings.audit)) if settings.audit else to_standard_error
-
-
-def _listen(settings: WebhooksSection) -> socket.socket:
-    """Bind before anything is served, so that it is known whether and where."""
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _name, address = found[0]
-        opened = socket.socket(family, kind, protocol)
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            opened.bind(address)
-            opened.setblocking(False)  # noqa: FBT003  (the name of the switch is the method's)
-        except BaseException:
-            opened.close()
-            raise
-    except OSError as error:
-        raise Unreachable(
-            f"cannot listen at {settings.host} port {settings.port}: {error.strerror or error}",
-            retryable=False,
-            hint="choose another --host or --port, or [webhooks] in site.toml",
-        ) from error
-    return opened
 
 
 def _make_server(intake: Intake, settings: WebhooksSection, loaded: LoadedSite) -> uvicorn.Server:
