@@ -12,6 +12,7 @@
     ├── Unreachable (ConnectionError) a cluster, store, lock or Prefect does not answer
     │   └── Unauthorized              it answers, and does not know us
     ├── Refused                       a guard, a lock, a hold, or a world that moved on
+    │   ├── Held                      somebody wants nothing to run now
     │   ├── GuardRefused              guards that were breached
     │   │   └── ApprovalNeeded        what an approval of the plan lets pass
     │   ├── LockHeld                  somebody else runs this rollout
@@ -196,9 +197,14 @@ class ApplyConflict(ClusterError):
 
 
 class Unreachable(RolloutError, ConnectionError):
-    """A cluster, store, lock or Prefect does not answer."""
+    """A cluster, store, lock or Prefect does not answer.
+
+    Attributes:
+        retry_after_seconds: When it wants to be asked again, if it said so.
+    """
 
     exit_code = 3
+    retry_after_seconds: float | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, retryable: bool = True) -> None:
         super().__init__(message, hint=hint, retryable=retryable)
@@ -220,6 +226,10 @@ class Refused(RolloutError):
 
     exit_code = 4
     wants_plan = False
+
+
+class Held(Refused):
+    """Somebody wants nothing to run now; what was asked for is worth a run once they let go."""
 
 
 class GuardRefused(Refused):

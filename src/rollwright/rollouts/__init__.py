@@ -13,11 +13,14 @@ stands where, in the order of a run:
 ``steps``      the order that a user declares, with its actions and checks
 ``premises``   what must hold before a plan can be made, and before it is carried out
 ``simulation`` what can be said of an object that the server cannot be asked about yet
-``fates``      one object's fate; ``diff`` names the fields that differ
+``candidates`` which objects the server is asked about
+``fates``      one object's fate, a ``change``; ``diff`` names the fields that differ, ``judging``
+               adds the verdict on what is live
 ``pruning``    what left the set and may go; ``blast`` what goes along; ``guards`` may refuse
-``planning``   makes the ``plan`` of all of it; ``identity`` is its id
+``planning``   makes the ``plan`` of all of it, in ``waves`` and with ``plan_notes``; ``identity``
+               is its id
 ``saved``      a plan as a file, and what has moved since
-``report``     what became of it; ``bookkeeping`` makes the next ``state`` of it
+``report``     what became of it, by ``concluding``; ``bookkeeping`` makes the next ``state``
 ``revisions``  what is kept of former runs, the way back, and holds
 ``drift``      what is no longer as it was left
 ``salting``    digests of Secrets by the installation's key; ``hiding`` keeps values out of words

@@ -13,9 +13,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from rollwright.rollouts.change import Change, Operation, Way
 from rollwright.rollouts.hooks.left import with_left, without_gone
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Plan, Step, Way
+from rollwright.rollouts.plan import Plan, Step
 from rollwright.rollouts.pruning.keeping import noted
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
 from rollwright.rollouts.revisions.history import retained

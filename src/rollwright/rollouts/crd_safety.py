@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rollwright.rollouts.change import Change, Forecast
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Body, ObjectRef
 from rollwright.rollouts.order.bodies import mapping, sequence, spec_of
-from rollwright.rollouts.plan import Change, Forecast, Guard
+from rollwright.rollouts.plan import Guard
 from rollwright.rollouts.premises import is_crd
 
 PROBLEMS_SHOWN = 12

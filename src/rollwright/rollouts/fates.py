@@ -1,6 +1,6 @@
 """One wanted object's fate: create, update, adopt, replace or keep, and why.
 
-Before: the live objects were read; ``candidates`` of ``planning`` were sent to a dry run.
+Before: the live objects were read; ``candidates`` were sent to a dry run.
 After: ``planning`` puts the changes into waves.
 
 An object is kept without asking the server if what is wanted is what was sent last time, and the
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rollwright.rollouts.change import Change, Forecast, Operation, Prediction
 from rollwright.rollouts.diff import FieldChange, comparable, compare
 from rollwright.rollouts.field_reasons import MIGRATION, with_reasons
 from rollwright.rollouts.live import LiveObject
@@ -29,7 +30,6 @@ from rollwright.rollouts.ownership.fieldsets import shown
 from rollwright.rollouts.ownership.modes import UNSENT, Mode
 from rollwright.rollouts.ownership.proposals import Proposal, as_is, as_kept, taken_over_entries
 from rollwright.rollouts.ownership.takeover import source_of
-from rollwright.rollouts.plan import Change, Forecast, Operation, Prediction
 from rollwright.rollouts.state import InventoryEntry
 from rollwright.rollouts.status import ObjectStatus, Status
 
@@ -85,7 +85,8 @@ def decide(
     """
     proposal = proposal or as_is(manifest, live)
     change = _decided(proposal, entry, forecast, salt)
-    change = replace(change, rules_digest=proposal.rules, manager=proposal.manager)
+    if (change.rules_digest, change.manager) != (proposal.rules, proposal.manager):
+        change = replace(change, rules_digest=proposal.rules, manager=proposal.manager)
     kept = as_kept(manifest)
     is_otherwise = change.writes and change.sent is None and kept is not manifest
     return replace(change, sent=kept) if is_otherwise else change

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.manifest import Manifest
-from rollwright.rollouts.plan import Change, Guard, Operation, Plan
+from rollwright.rollouts.plan import Guard, Plan
 from rollwright.rollouts.pruning.keeping import allowing
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.rollout import PROTECTED_KINDS, Unpredictable

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rollwright.rollouts.change import Change, Gate, Operation, Way
 from rollwright.rollouts.manifest import digest_of
-from rollwright.rollouts.plan import Change, Gate, Operation, Plan, Step, Wave, Way
+from rollwright.rollouts.plan import Plan, Step, Wave
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.feedback import where_feedback_is
 

@@ -7,7 +7,7 @@ After: ``plan`` compares the objects with what is live; ``kube`` sends their bod
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -164,7 +164,7 @@ class ManifestSet:
     the document of the older format that was rendered with the objects; ``inputs`` names the
     files of the source that a renderer read, where it knows. ``hooks`` were rendered with the
     objects and run beside them; the digest counts them in. ``warnings`` are what validators
-    found that stops nothing.
+    found that stops nothing, ``notes`` what people should know of how the objects came about.
     """
 
     manifests: tuple[Manifest, ...] = field(default=(), repr=False)
@@ -174,6 +174,7 @@ class ManifestSet:
     inputs: tuple[str, ...] = field(default=(), repr=False)
     hooks: tuple[Manifest, ...] = field(default=(), repr=False)
     warnings: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self.manifests)
@@ -223,6 +224,7 @@ def join(sets: Iterable[ManifestSet]) -> ManifestSet:
         rollout=_only_rollout(joined),
         inputs=tuple(dict.fromkeys(path for one in joined for path in one.inputs)),
         warnings=tuple(problem for one in joined for problem in one.warnings),
+        notes=tuple(dict.fromkeys(note for one in joined for note in one.notes)),
     )
 
 
@@ -234,21 +236,33 @@ def _only_rollout(sets: Iterable[ManifestSet]) -> Mapping[str, Any] | None:
     return rollouts[0] if rollouts else None
 
 
-def refuse_twins(manifests: Iterable[Manifest]) -> None:
+def refuse_twins(manifests: Iterable[Manifest], places: Sequence[str] = ()) -> None:
     """Raise ``InvalidManifests`` if two manifests have one identity.
 
     Hooks that are named only when they run (HK-08) have none yet.
+
+    Args:
+        manifests: The objects.
+        places: Where each of them stands, if that is known better than by its origin.
     """
-    seen: dict[ObjectRef, Manifest] = {}
+    seen: dict[ObjectRef, tuple[Manifest, str]] = {}
     problems = []
-    for manifest in manifests:
+    for index, manifest in enumerate(manifests):
+        place = places[index] if places else _place(manifest)
         if not manifest.ref.name:
             continue
         group, kind = manifest.ref.group_kind
         identity = ObjectRef(group, kind, manifest.ref.namespace, manifest.ref.name)
-        twin = seen.setdefault(identity, manifest)
+        twin, first = seen.setdefault(identity, (manifest, place))
         if twin is not manifest:
-            message = f"{manifest.ref} is declared twice; first at {twin.origin}"
-            problems.append(Problem(where=str(manifest.origin), path="", message=message))
+            message = f"{manifest.ref} is declared twice; first at {first}"
+            problems.append(Problem(where=place, path="", message=message))
     if problems:
         raise InvalidManifests(problems, hint="remove one of the two, or rename it")
+
+
+def _place(manifest: Manifest) -> str:
+    """Return where a manifest was written: a line, or the key of what has no lines."""
+    origin, key = manifest.origin, manifest.key
+    is_told = origin.line or key in {"", origin.file, str(manifest.ref), manifest.ref.qualified}
+    return str(origin) if is_told else f"{origin}: {key}"

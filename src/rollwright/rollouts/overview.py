@@ -26,6 +26,7 @@ class Overview:
         is_running: Whether the run that began last still holds the lock.
         waiting: The plan that waits for an approval; ``None`` if none does.
         questions: Steps of the run at work that wait for a person.
+        handled_trigger: Token of the firing that was answered last; empty if none was (TR-06).
     """
 
     rollout: str
@@ -36,11 +37,18 @@ class Overview:
     is_running: bool = False
     waiting: ApprovalRequest | None = None
     questions: tuple[Question, ...] = ()
+    handled_trigger: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no run of it was ever begun: it waits for an approval, or is only held."""
+        has_objects = bool(self.statuses or self.state.inventory)
+        return self.state.last is None and self.state.journal is None and not has_objects
 
     @property
     def health(self) -> Status:
-        """The worst verdict (HL-06)."""
-        return worst(self.statuses)
+        """The worst verdict (HL-06); of what was never rolled out nothing is known."""
+        return Status.UNKNOWN if self.is_new else worst(self.statuses)
 
     @property
     def is_interrupted(self) -> bool:

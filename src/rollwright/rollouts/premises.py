@@ -13,12 +13,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from rollwright.errors import GuardRefused, InvalidManifests, InvalidSpec, Problem, Refused
+from rollwright.rollouts.change import Change, Operation, Way
 from rollwright.rollouts.fates import owner_of
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, ObjectRef
 from rollwright.rollouts.order.bodies import defined_kind, mapping, sequence, spec_of
 from rollwright.rollouts.ownership.modes import annotation_mistakes, leaves_alone
-from rollwright.rollouts.plan import Change, Operation, Plan, Way
+from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.spec import GroupsFile, RolloutSpec
 from rollwright.rollouts.state import RolloutState
 from rollwright.rollouts.steps.untouched import left_alone

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollwright.rollouts.plan import Change, Operation
+from rollwright.rollouts.change import Change, Operation
 
 _DOWNTIME = "is deleted with its pods and created again: nothing of it runs meanwhile"
 _NOTES: Mapping[tuple[str, str], str] = {

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, is_secret
-from rollwright.rollouts.plan import Change, Plan, Step, Wave
+from rollwright.rollouts.plan import Plan, Step, Wave
 
 
 def has_secrets(refs: Iterable[ObjectRef]) -> bool:

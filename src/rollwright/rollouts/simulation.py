@@ -14,11 +14,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.diff import compare
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, ObjectRef, is_secret
 from rollwright.rollouts.order.bodies import defined_kind, mapping, sequence, spec_of
-from rollwright.rollouts.plan import Forecast, Prediction
 from rollwright.rollouts.premises import is_crd, served_by_plan, simulated
 
 DEFAULTS_SHOWN = 5

@@ -234,6 +234,11 @@ class RolloutState:
         return replace(self, audit=(*self.audit, entry)[-AUDIT_KEPT:])
 
     @property
+    def audit_in_time(self) -> tuple[AuditEntry, ...]:
+        """The audit trail, the latest first: some of it is written down later than it was."""
+        return tuple(sorted(self.audit, key=lambda one: one.at)[::-1])
+
+    @property
     def taken_by_last(self) -> AuditEntry | None:
         """How the last run, open or ended, came by a lock that was not given back."""
         run = self.journal or self.last

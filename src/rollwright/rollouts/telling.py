@@ -16,12 +16,16 @@ from typing import Any
 from rollwright.rollouts.feedback import LAST_EVENTS, Event, Feedback
 from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.spec.feedback import FeedbackRules, FeedbackWhen
+from rollwright.rollouts.state import Revision
 
 WINDOW = timedelta(minutes=5)
 """How long the same is not told again (NO-03)."""
 
 STORM_COUNT, STORM_WINDOW = 50, timedelta(minutes=1)
 """So many events of one sink within that time; what comes beyond is told together (NO-09)."""
+
+LATE = timedelta(days=1)
+"""Until when it is told how a run ended that nobody could tell at its end."""
 
 _KEPT, _RECORDS = 200, 20
 _NO_TROUBLE = frozenset({Outcome.CANCELLED.value, Outcome.SUPERSEDED.value})
@@ -119,12 +123,14 @@ class Told:
         shown: What each sink that shows a state shows, and of which revision.
         trouble: Since when it fails; ``None`` while it does not.
         records: What was told last, the latest last.
+        heard: Number of the last revision whose end was told to whom it concerns.
     """
 
     sent: Mapping[str, datetime] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
     trouble: Trouble | None = None
     records: tuple[Record, ...] = ()
+    heard: int = 0
 
 
 def tell_once(
@@ -197,6 +203,21 @@ def with_records(told: Told, records: Iterable[Record]) -> Told:
     return replace(told, records=(*told.records, *records)[-_RECORDS:])
 
 
+def untold(told: Told, revisions: Sequence[Revision], now: datetime) -> tuple[Revision, ...]:
+    """Return revisions whose end nobody told: whoever made them ended before.
+
+    Where nothing was ever told of many revisions, those who are told are new.
+    """
+    if not told.heard and len(revisions) > 1:
+        return ()
+    return tuple(one for one in revisions if one.number > told.heard and now - one.ended_at < LATE)
+
+
+def with_heard(told: Told, number: int) -> Told:
+    """Return what is told once the end of a revision was."""
+    return replace(told, heard=max(told.heard, number))
+
+
 def merged(theirs: Told, ours: Told, now: datetime) -> Told:
     """Return what two who told the same rollout's events told together."""
     sent = dict(theirs.sent)
@@ -210,6 +231,7 @@ def merged(theirs: Told, ours: Told, now: datetime) -> Told:
         shown={**theirs.shown, **ours.shown},
         trouble=ours.trouble,
         records=tuple(by_time),
+        heard=max(theirs.heard, ours.heard),
     )
 
 
@@ -255,6 +277,7 @@ def told_form(told: Told) -> dict[str, Any]:
     """Return what is kept beside the rollout's state."""
     trouble = told.trouble
     return {
+        "heard": told.heard,
         "sent": {key: at.isoformat() for key, at in told.sent.items()},
         "shown": dict(told.shown),
         "trouble": {"since": trouble.since.isoformat(), "reason": trouble.reason}
@@ -272,6 +295,7 @@ def read_told(form: Mapping[str, Any]) -> Told:
     try:
         trouble = form["trouble"]
         return Told(
+            heard=int(form.get("heard", 0)),
             sent={key: datetime.fromisoformat(at) for key, at in form["sent"].items()},
             shown=dict(form["shown"]),
             trouble=Trouble(

@@ -18,6 +18,7 @@ class Trigger:
         rollout: Name of the rollout.
         actor: Who asked, as far as it is known.
         received_at: Aware, UTC.
+        begun_at: When its run began, after it waited for its turn; ``None`` if it did not wait.
         revision: The source revision that is asked for; empty means what the source has now.
         payload_digest: Digest of the delivery, if there was one.
         config: Values that it brings, for the entry ``trigger`` of the rollout's ``config``.
@@ -40,3 +41,4 @@ class Trigger:
     url: str = ""
     sequence: int = 0
     subject: Mapping[str, str] = field(default_factory=dict)
+    begun_at: datetime | None = field(default=None, compare=False)

@@ -34,9 +34,10 @@ from rollwright.rollouts.blast.users import (
     user_scopes,
     users,
 )
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import digest_of
-from rollwright.rollouts.plan import Guard, Operation, Plan
+from rollwright.rollouts.plan import Guard, Plan
 from rollwright.rollouts.pruning.effects import Effect
 from rollwright.rollouts.pruning.keeping import allowing
 

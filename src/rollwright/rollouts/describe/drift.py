@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rollwright.rollouts.describe.plans import FIELDS_SHOWN, Line, Tone, short, shown
+from rollwright.rollouts.describe.changes import FIELDS_SHOWN, shown
+from rollwright.rollouts.describe.lines import Line, Tone, short
 from rollwright.rollouts.diff import ABSENT
 from rollwright.rollouts.drift.fields import FieldDrift
 from rollwright.rollouts.drift.find import Drift, DriftKind, ObjectDrift

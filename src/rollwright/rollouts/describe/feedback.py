@@ -6,12 +6,15 @@ After: a sink sends it. Nothing here has values of objects: plans and reports ha
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.describe.plans import summary
 from rollwright.rollouts.feedback import (
     OBJECTS_TOLD,
@@ -22,17 +25,19 @@ from rollwright.rollouts.feedback import (
     TouchedObject,
 )
 from rollwright.rollouts.machine.feedback import feedback_form
-from rollwright.rollouts.plan import Operation, Plan, Step
+from rollwright.rollouts.plan import Plan, Step
+from rollwright.rollouts.reasons import ENDED, reason_of_report, reason_of_steps
 from rollwright.rollouts.report import (
     ChangeResult,
     Outcome,
     Report,
     StepResult,
     is_good,
-    step_outcome,
 )
-from rollwright.rollouts.status import Status
+from rollwright.rollouts.state import Revision
 
+_LATE = "told late: whoever made this run ended before it could be told"
+_PLACE = re.compile(r"\{(rollout|cluster|revision|plan|run)\}")
 _LINES = 20
 _MESSAGE = 1000
 _FAILURES = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
@@ -54,7 +59,10 @@ _SEVERITIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What every event of one run has in common."""
+    """What every event of one run has in common.
+
+    ``link`` makes the address of a page about the run where none is known: the site's template.
+    """
 
     rollout: str
     cluster: str = ""
@@ -66,6 +74,17 @@ class About:
     trigger: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     subject: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
+
+    def page(self, run_id: str) -> str:
+        """Return the address of a page about the run; empty if nobody knows one."""
+        if self.url or not self.link:
+            return self.url
+        facts = {
+            "rollout": self.rollout, "cluster": self.cluster, "revision": self.revision,
+            "plan": self.plan_id, "run": run_id,
+        }  # fmt: skip
+        return _PLACE.sub(lambda found: quote(facts[found[1]], safe=""), self.link)
 
 
 def of_plan(about: About, event: Event, plan: Plan, at: datetime, *, why: str = "") -> Feedback:
@@ -130,10 +149,39 @@ def of_report(about: About, report: Report, *, failing_for: timedelta | None = N
     return _made(
         replace(about, plan_id=report.plan.id or about.plan_id), event, report.ended_at,
         outcome=report.outcome.value, message=message, severity=severity,
-        reason=_reason_of(report) if failed else Reason.SUCCEEDED,
+        reason=reason_of_report(report) if failed else Reason.SUCCEEDED,
         title="" if report.outcome in _FAILURES or not failed else str(report.outcome),
         run_id=report.run_id, number=report.revision, lines=_lines(report),
         counts=_counts(report.changes), objects=_touched(report.changes),
+    )  # fmt: skip
+
+
+def of_revisions(about: About, untold: Sequence[Revision], trouble: datetime | None) -> Feedback:
+    """Return what is told later of runs that ended with nobody to tell it: how the last one did.
+
+    Args:
+        about: What events of the rollout have in common.
+        untold: What is remembered of the runs, the latest last.
+        trouble: Since when the rollout had been failing before; ``None`` if it had not.
+    """
+    last = untold[-1]
+    is_good = last.outcome == Outcome.SUCCEEDED
+    is_back = bool(last.rolled_back_to) and any(one.outcome in _FAILURES for one in untold[:-1])
+    event = Event.RECOVERED if trouble else Event.SUCCEEDED
+    if is_back or not is_good:
+        event = Event.ROLLED_BACK if is_back else Event.FAILED
+    said = last.message
+    if event is Event.RECOVERED and trouble is not None:
+        said = f"recovered after {in_words(last.ended_at - trouble)}: {said}"
+    about = replace(
+        about, revision=last.source, url=last.url, plan_id=last.plan_id, actor=last.actor,
+        trigger=last.kind, subject={},
+    )  # fmt: skip
+    reasons = {Event.FAILED: Reason.APPLY_FAILED, Event.ROLLED_BACK: Reason.ROLLED_BACK}
+    ended = ENDED.get(Outcome(last.outcome)) if not is_good else None
+    return _made(
+        about, event, last.ended_at, outcome=last.outcome, message=said, number=last.number,
+        reason=ended or reasons.get(event, Reason.SUCCEEDED), lines=(_LATE,),
     )  # fmt: skip
 
 
@@ -174,7 +222,8 @@ def _made(about: About, event: Event, at: datetime, **more: Any) -> Feedback:
     message = _cut(more.pop("message", ""), _MESSAGE)
     lines = tuple(more.pop("lines", ()))
     severity = more.pop("severity", None) or _SEVERITIES.get(event, Severity.INFO)
-    facts = {name: getattr(about, name) for name in About.__dataclass_fields__}
+    about = replace(about, url=about.page(more.get("run_id", "")), link="")
+    facts = {name: getattr(about, name) for name in About.__dataclass_fields__ if name != "link"}
     made = Feedback(
         title=title, event=event, at=at, message=message, lines=lines, severity=severity,
         markdown=_markdown(title, message, lines, about), **facts, **_objects(more),
@@ -208,48 +257,6 @@ def _severity(report: Report, event: Event) -> Severity:
     if report.outcome is Outcome.CANCELLED or (event is Event.SUCCEEDED and report.failures):
         return Severity.WARNING
     return _SEVERITIES.get(event, Severity.INFO)
-
-
-_ENDED = {
-    Outcome.CANCELLED: Reason.CANCELLED,
-    Outcome.SUPERSEDED: Reason.SUPERSEDED,
-}
-
-
-def _reason_of(report: Report) -> Reason:
-    if report.rollback is not None and report.rollback.outcome is Outcome.SUCCEEDED:
-        return Reason.ROLLED_BACK
-    if report.outcome in _ENDED:
-        return _ENDED[report.outcome]
-    hooks = {step.name for step in report.plan.steps if step.hook}
-    return reason_of_steps(report.results, hooks)
-
-
-def reason_of_steps(results: Iterable[StepResult], hooks: Iterable[str] = ()) -> Reason:
-    """Return why steps failed, as a code: that of the first that did."""
-    bad = next((one for one in results if one.outcome in _FAILURES), None)
-    if bad is None:
-        return Reason.APPLY_FAILED
-    if bad.step in set(hooks):
-        return Reason.HOOK_FAILED
-    failed = [one for one in bad.changes if one.outcome in _FAILURES]
-    if failed and all(one.operation is Operation.PRUNE for one in failed):
-        return Reason.PRUNE_FAILED
-    return Reason.HEALTH_CHECK_FAILED if _is_unhealthy(bad, failed) else Reason.APPLY_FAILED
-
-
-def _is_unhealthy(step: StepResult, failed: Sequence[ChangeResult]) -> bool:
-    """Whether all was written, and something is not as it should be."""
-    if bad := [one for one in failed if one.operation is not Operation.PRUNE]:
-        # What was written has the version that the write gave it.
-        return all(
-            one.outcome is Outcome.TIMED_OUT
-            or one.operation is Operation.KEEP
-            or bool(one.resource_version)
-            or (one.status is not None and one.status.status is Status.FAILED)
-            for one in bad
-        )
-    return step.outcome is Outcome.TIMED_OUT or step_outcome(step.changes) is Outcome.SUCCEEDED
 
 
 def _planned(plan: Plan) -> Iterable[TouchedObject]:

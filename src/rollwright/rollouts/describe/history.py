@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rollwright.rollouts.describe.plans import FIELDS_SHOWN, Line, Tone, field_lines, short
+from rollwright.rollouts.describe.changes import FIELDS_SHOWN, field_lines
+from rollwright.rollouts.describe.lines import Line, Tone, short
 from rollwright.rollouts.revisions.history import (
     ADDED,
     CHANGED,

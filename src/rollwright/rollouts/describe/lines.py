@@ -6,6 +6,7 @@ After: ``cli`` colors the lines; a Prefect artifact and a log take them as they 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,3 +35,15 @@ class Line:
 
     def __str__(self) -> str:
         return "  " * self.depth + self.text
+
+
+def short(digest: str) -> str:
+    """Return a digest or revision short enough to read: ``path@sha256:4f3c0a…``."""
+    head, colon, tail = digest.rpartition(":")
+    is_hex = len(tail) > 16 and all(letter in "0123456789abcdef" for letter in tail)
+    return f"{head}{colon}{tail[:12]}" if is_hex else digest
+
+
+def text(lines: Iterable[Line]) -> str:
+    """Return lines as plain text."""
+    return "\n".join(str(line) for line in lines) + "\n"

@@ -1,15 +1,16 @@
 """Groups and steps in words: what each will do, and what became of it.
 
 Before: ``steps.stepping`` planned the steps; ``report`` has their results.
-After: ``describe`` puts the lines into those of the plan and of the report.
+After: ``plans`` and ``reports`` put the lines among theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.describe.lines import Line, Tone
-from rollwright.rollouts.plan import Change, Plan, Planned, Step, Wave
+from rollwright.rollouts.plan import Plan, Planned, Step, Wave
 from rollwright.rollouts.report import Outcome, Report, StepResult
 
 ChangeLines = Callable[[Change], Iterator[Line]]
@@ -22,8 +23,14 @@ _MARKS = {
 _IDLE = ("-", Tone.QUIET)
 
 
-def step_lines(wave: Wave, change_lines: ChangeLines) -> Iterator[Line]:
-    """Yield the steps of a wave: what each does, to what, and when it has succeeded."""
+def step_lines(wave: Wave, running: Collection[str], change_lines: ChangeLines) -> Iterator[Line]:
+    """Yield the steps of a wave: what each does, to what, and when it has succeeded.
+
+    Args:
+        wave: The steps that run together.
+        running: Names of the steps whose plugin acts.
+        change_lines: What is said of one object.
+    """
     if len(wave.steps) > 1:
         yield Line(f"{wave.name}, {len(wave.steps)} steps together:", Tone.TITLE)
     for step in wave.steps:
@@ -31,7 +38,7 @@ def step_lines(wave: Wave, change_lines: ChangeLines) -> Iterator[Line]:
         if step.done_by:
             yield Line(f"= was done by run {step.done_by}", Tone.QUIET, 1)
             continue
-        yield from _object_lines(step, change_lines)
+        yield from _object_lines(step, change_lines, is_run=step.name in running)
         yield from _rule_lines(step)
 
 
@@ -39,19 +46,21 @@ def _deed(step: Step) -> str:
     return (step.plugin.words if step.plugin else "") or step.action
 
 
-def _object_lines(step: Step, change_lines: ChangeLines) -> Iterator[Line]:
-    shown = [one for one in step.changes if one.writes or not one.is_settled]
+def _object_lines(step: Step, change_lines: ChangeLines, *, is_run: bool) -> Iterator[Line]:
+    shown = [one for one in step.changes if is_run or one.writes or not one.is_settled]
     for change in shown:
         yield from change_lines(change)
     rest = [one for one in step.changes if one not in shown]
-    if rest and not _is_plugin(step):
-        reasons = {one.why for one in rest}
-        why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
-        yield Line(f"= {len(rest)} unchanged{why}", Tone.QUIET, 1)
+    if not rest:
+        return
+    reasons = {_why_kept(one) for one in rest}
+    why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+    yield Line(f"= {len(rest)} unchanged{why}", Tone.QUIET, 1)
 
 
-def _is_plugin(step: Step) -> bool:
-    return any(one.is_skipped and one.why.startswith("is handed") for one in step.changes)
+def _why_kept(change: Change) -> str:
+    is_plugins = change.operation is Operation.RUN
+    return "the last run did it, and nothing has changed" if is_plugins else change.why
 
 
 def _rule_lines(step: Step) -> Iterator[Line]:

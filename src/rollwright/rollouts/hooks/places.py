@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Step, Wave
+from rollwright.rollouts.plan import Step, Wave
 
 TARGET = "target"
 """The step that makes the target's namespace."""

@@ -10,7 +10,7 @@ from rollwright.rollouts.drift.fields import FieldDrift
 from rollwright.rollouts.drift.find import Drift, ObjectDrift
 from rollwright.rollouts.drift.holders import Holder
 from rollwright.rollouts.machine import forms
-from rollwright.rollouts.machine.documents import API_VERSION, instant, ref_form
+from rollwright.rollouts.machine.values import API_VERSION, instant, ref_form
 
 
 def drift_form(drift: Drift) -> forms.DriftForm:

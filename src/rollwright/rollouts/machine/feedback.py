@@ -13,8 +13,8 @@ from typing import Any
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from rollwright.rollouts.feedback import Event, Feedback, Reason, Severity, TouchedObject
-from rollwright.rollouts.machine.documents import API_VERSION, instant, ref_form
 from rollwright.rollouts.machine.forms import RefForm, schema_of_form
+from rollwright.rollouts.machine.values import API_VERSION, instant, ref_form
 from rollwright.rollouts.manifest import ObjectRef
 
 

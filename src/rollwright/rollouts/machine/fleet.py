@@ -12,8 +12,9 @@ from typing import Any
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from rollwright.rollouts.fleet_report import FleetReport, TargetResult
-from rollwright.rollouts.machine.documents import API_VERSION, instant, report_form
 from rollwright.rollouts.machine.forms import ReportForm, schema_of_form
+from rollwright.rollouts.machine.reports import report_form
+from rollwright.rollouts.machine.values import API_VERSION, instant
 
 
 class TargetForm(TypedDict):

@@ -6,14 +6,9 @@ Before: ``revisions`` has the values. After: ``history`` and ``diff`` print them
 from __future__ import annotations
 
 from rollwright.rollouts.machine import forms
-from rollwright.rollouts.machine.documents import (
-    API_VERSION,
-    field_form,
-    hold_form,
-    instant,
-    ref_form,
-    revision_form,
-)
+from rollwright.rollouts.machine.plans import field_form
+from rollwright.rollouts.machine.records import hold_form, revision_form
+from rollwright.rollouts.machine.values import API_VERSION, instant, ref_form
 from rollwright.rollouts.revisions.history import History, ObjectDifference, RevisionDiff
 from rollwright.rollouts.state import AuditEntry
 

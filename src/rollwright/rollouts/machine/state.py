@@ -11,15 +11,6 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
-from rollwright.rollouts.machine.documents import (
-    API_VERSION,
-    hold_form,
-    instant,
-    journal_form,
-    ref_form,
-    removal_form,
-    revision_form,
-)
 from rollwright.rollouts.machine.forms import (
     AuditForm,
     HoldForm,
@@ -30,6 +21,8 @@ from rollwright.rollouts.machine.forms import (
     schema_of_form,
 )
 from rollwright.rollouts.machine.history import audit_form
+from rollwright.rollouts.machine.records import hold_form, journal_form, removal_form, revision_form
+from rollwright.rollouts.machine.values import API_VERSION, instant, ref_form
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 from rollwright.rollouts.state_care import CareFinding, Moved, StateCheck
 
@@ -173,7 +166,7 @@ def state_form(state: RolloutState, *, cluster: str, store: str) -> StateForm:
         "interrupted": journal_form(state.journal) if state.journal else None,
         "hold": hold_form(state.hold) if state.hold else None,
         "removal": removal_form(state.removal) if state.removal else None,
-        "audit": [audit_form(one) for one in reversed(state.audit)],
+        "audit": [audit_form(one) for one in state.audit_in_time],
         "extra": dict(state.extra),
     }
 

@@ -1,6 +1,6 @@
 """Steps of declared groups as JSON.
 
-Before: ``steps.stepping`` planned the steps. After: ``machine`` puts the form into that of the plan.
+Before: ``steps.stepping`` planned the steps. After: ``plans`` puts the form into that of the plan.
 """
 
 from __future__ import annotations

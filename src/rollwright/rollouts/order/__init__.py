@@ -10,12 +10,12 @@ barrier, ``cycles`` opens circles, ``arrange`` makes an ``Ordering`` of what is 
 
 from __future__ import annotations
 
+from rollwright.rollouts.change import Gate
 from rollwright.rollouts.order.arrange import order_deletes, order_upserts
 from rollwright.rollouts.order.catalog import OrderContext
 from rollwright.rollouts.order.kinds import KIND_RANK, tie_key
 from rollwright.rollouts.order.ordering import Arrow, Ordering, Placed, reduced
 from rollwright.rollouts.order.user import External
-from rollwright.rollouts.plan import Gate
 
 __all__ = [
     "KIND_RANK",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rollwright.errors import InvalidManifests
+from rollwright.rollouts.change import Edge, Gate
 from rollwright.rollouts.manifest import Body, Manifest, refuse_twins
 from rollwright.rollouts.order.annotations import Findings
 from rollwright.rollouts.order.catalog import (
@@ -28,7 +29,6 @@ from rollwright.rollouts.order.rules import GUARDIANS, default_waits
 from rollwright.rollouts.order.user import External, dependency_waits, externals, rule_waits
 from rollwright.rollouts.order.waits import Wait
 from rollwright.rollouts.order.waves import Waves, assign_waves, split
-from rollwright.rollouts.plan import Edge, Gate
 
 PAIRS_WRITTEN_OUT = 256
 """A rule between more pairs than this becomes a gate, unless one side is a single object."""

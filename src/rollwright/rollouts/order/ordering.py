@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+from rollwright.rollouts.change import Edge, Gate
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.order.kinds import tie_key
 from rollwright.rollouts.order.user import External
-from rollwright.rollouts.plan import Edge, Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

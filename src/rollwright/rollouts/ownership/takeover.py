@@ -12,10 +12,11 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Manifest, ObjectRef
 from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
-from rollwright.rollouts.plan import Change, Guard, Operation
+from rollwright.rollouts.plan import Guard
 from rollwright.rollouts.spec import ApplyPolicy
 from rollwright.rollouts.spec.ownership import Adoption, Tool
 

@@ -54,9 +54,9 @@ def asking_annotation(annotations: Mapping[str, str]) -> str:
 
 
 def _first(table: Mapping[str, set[str]], annotations: Mapping[str, str]) -> str:
-    for name, values in table.items():
-        words = {word.strip().lower() for word in str(annotations.get(name, "")).split(",")}
-        if words & values:
+    for name in (one for one in table if one in annotations):
+        words = {word.strip().lower() for word in str(annotations[name]).split(",")}
+        if words & table[name]:
             return f"{name}: {annotations[name]}"
     return ""
 

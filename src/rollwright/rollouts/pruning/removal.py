@@ -13,11 +13,13 @@ from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, digest_of
 from rollwright.rollouts.order import order_deletes
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.planning import is_remembered, notes_on, prune_change, waves_of
+from rollwright.rollouts.plan_notes import notes_on
+from rollwright.rollouts.planning import is_remembered
 from rollwright.rollouts.pruning.marks import notes_on_deletion
 from rollwright.rollouts.pruning.prune import NOTHING_ELSE, Leaving, sort_stale
 from rollwright.rollouts.spec import PrunePolicy
 from rollwright.rollouts.state import RolloutState
+from rollwright.rollouts.waves import prune_change, waves_of
 
 WITHOUT_PROTECTION = PrunePolicy(protect=())
 """Confirming the name of the rollout approves each object that the preview names."""

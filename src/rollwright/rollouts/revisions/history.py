@@ -66,7 +66,7 @@ def history_of(state: RolloutState, cluster: str) -> History:
         cluster=cluster,
         revisions=tuple(reversed(state.revisions)),
         hold=state.hold,
-        audit=tuple(reversed(state.audit)),
+        audit=state.audit_in_time,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rollwright.errors import Refused
+from rollwright.errors import Held
 from rollwright.rollouts.plan import Guard, Plan
 from rollwright.rollouts.revisions.history import SUCCEEDED
 from rollwright.rollouts.state import AuditEntry, Hold, RolloutState
@@ -73,7 +73,7 @@ def _since(hold: Hold) -> str:
 
 
 def refuse_held(rollout: str, state: RolloutState | None, plan: Plan) -> None:
-    """Raise ``Refused`` if what is remembered holds a plan back."""
+    """Raise ``Held`` if what is remembered holds a plan back."""
     hold = state.hold if state else None
     if state is None or hold is None or not refuses(hold, plan):
         return
@@ -82,7 +82,7 @@ def refuse_held(rollout: str, state: RolloutState | None, plan: Plan) -> None:
     last = state.last
     if last and last.rolled_back_to and last.outcome != SUCCEEDED:
         hint += f"; the rollback {last.outcome}: `rollwright rollback {rollout}` tries it again"
-    raise Refused(f"{rollout} is {why_held(hold)}", hint=hint)
+    raise Held(f"{rollout} is {why_held(hold)}", hint=hint)
 
 
 def hold_after(state: RolloutState, plan: Plan, *, actor: str, at: datetime) -> RolloutState:

@@ -13,19 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rollwright.errors import InvalidSpec, Refused
+from rollwright.rollouts.candidates import candidates
+from rollwright.rollouts.change import Forecast
 from rollwright.rollouts.hooks.steps import with_rollback_hooks
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, digest_of
 from rollwright.rollouts.order.kinds import CRD
-from rollwright.rollouts.plan import Forecast, Plan, Rollback, Wave
-from rollwright.rollouts.planning import candidates, make_plan
+from rollwright.rollouts.plan import Plan, Rollback, Wave
+from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.premises import is_crd
 from rollwright.rollouts.revisions.history import last_success
 from rollwright.rollouts.revisions.holding import hold_after, with_hold
 from rollwright.rollouts.spec import OnFailure, OnInterrupted, RolloutSpec
 from rollwright.rollouts.state import Revision, RolloutState
 from rollwright.rollouts.steps.course import Course, chart
-from rollwright.rollouts.steps.stepping import had_turned_back
+from rollwright.rollouts.steps.resuming import had_turned_back
 
 WHY_CRD_STAYS = "CRDs are not rolled back: it stays as it is"
 _WITH_VOLUMES = frozenset({"PersistentVolumeClaim", "StatefulSet"})

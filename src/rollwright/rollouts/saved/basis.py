@@ -18,6 +18,7 @@ from rollwright.rollouts.identity import RULES
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef, digest_of
 from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.saved.lookup_facts import LookupFact
 from rollwright.rollouts.saved.sent_bodies import SentFact, sent_fact
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.feedback import where_feedback_is
@@ -80,6 +81,7 @@ class Basis:
         inventory: Digest of the inventory; empty before the first run.
         revision: Number of the latest run; zero before the first.
         journal: Id of a run that had begun and not ended; empty if none had.
+        lookups: What charts looked up in the target, with the answers.
     """
 
     rules: int
@@ -92,6 +94,7 @@ class Basis:
     inventory: str = ""
     revision: int = 0
     journal: str = ""
+    lookups: tuple[LookupFact, ...] = ()
 
 
 def basis_of(

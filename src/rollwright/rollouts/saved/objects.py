@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from rollwright.rollouts.change import Change, Operation, Prediction, Way
 from rollwright.rollouts.fates import is_unchanged
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef
 from rollwright.rollouts.ownership.fields import MANAGER, values_digest
-from rollwright.rollouts.plan import Change, Operation, Prediction, Way
-from rollwright.rollouts.planning import namespace_manifest
 from rollwright.rollouts.premises import is_within
 from rollwright.rollouts.saved.basis import LiveFact, below, field_digests
 from rollwright.rollouts.saved.sent_bodies import SentFact, with_edits
 from rollwright.rollouts.state import RolloutState
+from rollwright.rollouts.waves import namespace_manifest
 
 FIELDS_NAMED = 5
 """Changed fields of an object that a message names."""

@@ -18,9 +18,11 @@ from typing import Any
 import orjson
 
 from rollwright.errors import InvalidDocument, Refused
-from rollwright.rollouts.machine.documents import API_VERSION, instant, plan_form
+from rollwright.rollouts.change import Change
+from rollwright.rollouts.machine.plans import plan_form
+from rollwright.rollouts.machine.values import API_VERSION, instant
 from rollwright.rollouts.manifest import Manifest, ObjectRef, digest_of
-from rollwright.rollouts.plan import Change, Plan, Wave
+from rollwright.rollouts.plan import Plan, Wave
 from rollwright.rollouts.saved.basis import Basis
 from rollwright.rollouts.saved.plain_values import Left, from_plain, to_plain
 

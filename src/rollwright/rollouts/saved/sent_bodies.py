@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.diff import ABSENT
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef, is_secret
-from rollwright.rollouts.plan import Change
 
 
 class Edit(StrEnum):

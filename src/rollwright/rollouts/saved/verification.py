@@ -11,19 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.hooks.steps import again as hooked_again
 from rollwright.rollouts.identity import RULES
+from rollwright.rollouts.judging import judged
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.plan import Change, Plan
-from rollwright.rollouts.planning import judged
+from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.revisions.history import SUCCEEDED
 from rollwright.rollouts.saved.basis import inventory_digest, spec_digests
 from rollwright.rollouts.saved.objects import Moved, Scene, Verdict, verify_object
 from rollwright.rollouts.saved.saved_plan import SavedPlan, map_changes, with_objects
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import Journal, Revision, RolloutState
-from rollwright.rollouts.steps.stepping import passed_over
+from rollwright.rollouts.steps.resuming import passed_over
 
 __all__ = ["Moved", "Now", "Verified", "differences", "is_own_run", "verify"]
 

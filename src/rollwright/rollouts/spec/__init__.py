@@ -11,7 +11,12 @@ how editors see it all; ``parse`` is the way in and out.
 from __future__ import annotations
 
 from rollwright.rollouts.spec.configuration import ConfigEntry
-from rollwright.rollouts.spec.durations import Duration, format_duration, parse_duration
+from rollwright.rollouts.spec.durations import (
+    Duration,
+    PositiveDuration,
+    format_duration,
+    parse_duration,
+)
 from rollwright.rollouts.spec.groups import Group, GroupsFile, Rest, Selector, Step
 from rollwright.rollouts.spec.older import (
     OlderRollout,
@@ -69,6 +74,7 @@ __all__ = [
     "OnFailure",
     "OnInterrupted",
     "Part",
+    "PositiveDuration",
     "Propagation",
     "PrunePolicy",
     "Rest",

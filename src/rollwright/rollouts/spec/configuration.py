@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -19,7 +19,7 @@ from rollwright.rollouts.spec.part import (
     refuse,
 )
 
-SOURCES = ("file", "values", "trigger", "objects", "query")
+SOURCES = ("file", "values", "environment", "trigger", "objects", "query")
 """What an entry takes its values from; one of them."""
 
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)
@@ -112,8 +112,33 @@ class QueryValues(_Put):
     """One SQL statement that reads."""
 
 
+def _read_variable(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping | Variable):
+        raise expect("the name of a variable, or {name, default, type}")
+    return value
+
+
+class Variable(Part):
+    """A variable of the environment that renders."""
+
+    name: Annotated[Name, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Its name; the site has to allow it."""
+    default: Any = None
+    """The value where there is no such variable; without it that is an error."""
+    type: Literal["text", "integer", "number", "boolean", "json"] = "text"
+    """What its text is read as."""
+
+
+VariableUse = Annotated[
+    Variable,
+    Shorthand(_read_variable, ({"type": "string", "description": "The name of the variable."},)),
+]
+
+
 class ConfigEntry(Part):
-    """Values for the renderer: a file, the values, the trigger's, live objects, or rows."""
+    """Values for the renderer, of one of these sources; later entries win."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": [source]} for source in SOURCES]}
@@ -123,6 +148,9 @@ class ConfigEntry(Part):
     """A YAML, JSON, TOML or .env file, relative to this document; SOPS may have encrypted it."""
     values: Mapping[Text, Any] | None = None
     """The values themselves."""
+    environment: Mapping[Place, VariableUse] | None = None
+    """Variables of the environment that renders, by the places that their values are put at. They
+    are secret unless `reveal` says otherwise; the site lists those that documents may name."""
     trigger: TriggerUse = None
     """What the trigger of the run brought: true, or a part of it."""
     objects: ObjectValues | None = None
@@ -133,9 +161,12 @@ class ConfigEntry(Part):
     """The key that it is put under."""
     at: Place | None = None
     """The place that it is put at: keys with dots between them."""
+    when: Name | None = None
+    """An expression (CEL) over `values`, those of the entries before, and `rollout`, `target` and
+    `trigger`; the entry gives nothing where it is false."""
     reveal: Flag = False
-    """These values are no secret, even if a Secret or an encrypted file holds them: they may
-    stand in other objects than Secrets."""
+    """These values are no secret, even if a Secret, an encrypted file or the environment holds
+    them: they may stand in other objects than Secrets."""
 
     @property
     def source(self) -> str:

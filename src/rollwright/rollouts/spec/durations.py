@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from rollwright.rollouts.spec.part import expect, refuse
 
@@ -93,4 +93,27 @@ Duration = Annotated[
         mode="validation",
     ),
 ]
-"""A field of a document that holds a duration."""
+"""A field of a document that holds a duration; where none at all would say something, too."""
+
+
+def _positive(duration: timedelta) -> timedelta:
+    if not duration:
+        raise refuse("must be longer than 0s")
+    return duration
+
+
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(_read),
+    AfterValidator(_positive),
+    PlainSerializer(format_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": PATTERN.replace("^", "^(?=.*[1-9])", 1),
+            "examples": ["90s", "10m", "1h30m"],
+        },
+        mode="validation",
+    ),
+]
+"""A field of a document that holds a duration which must not be nothing."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.durations import PositiveDuration
 from rollwright.rollouts.spec.feedback import FeedbackUses
 from rollwright.rollouts.spec.part import Count, Flag, Name, Part, Text
 from rollwright.rollouts.spec.uses import CheckUse, Named, Use
@@ -58,7 +58,7 @@ class Step(Part):
     """Go on although this step failed."""
     wait: Flag = True
     """Where no check is named, wait until the objects are Current."""
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
     """How long the step may take with all its checks; null leaves it to the checks."""
     retries: Count = 0
     """How often the step is tried again after an error that can pass."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.durations import PositiveDuration
 from rollwright.rollouts.spec.part import Flag, Label, Name, Part, Shorthand, Text, expect
 
 
@@ -27,11 +27,14 @@ class Instances(StrEnum):
 class TriggerRules(Part):
     """What holds for whatever starts runs."""
 
-    instances: Instances = Instances.ONE
-    """Whether each key, such as that of a resource, is a rollout of its own."""
+    instances: Instances | None = None
+    """Whether each key, such as that of a resource, is a rollout of its own.
+
+    If left out, it is for what fires for resources and rows, and is not for all others.
+    """
     at: Text = ""
     """Where what the trigger brings stands among the values, such as `cluster`; empty for on top."""
-    retry_interval: Duration | None = None
+    retry_interval: PositiveDuration | None = None
     """How long after a failed run it is tried again; null for 5s, doubled up to 5m."""
     retries: Annotated[int, Field(ge=-1, strict=True)] = -1
     """How often a failed run is tried again until something changes; -1 for always."""

@@ -143,8 +143,16 @@ def closest(value: str, known: Iterable[str]) -> str:
     return words[close[0]] if close else ""
 
 
+_YES_AND_NO = {"true": "`on` and `yes`", "false": "`off` and `no`"}
+"""Words that YAML reads as something else, by what it reads them as."""
+
+
 def _unknown(field: str, known: Iterable[str]) -> tuple[str, str]:
     names = sorted(known)
+    if words := _YES_AND_NO.get(field):
+        meant = "when" if field == "true" and "when" in names else ""
+        instead = f"write {meant!r}" if meant else f"known: {', '.join(names[:_FIELDS_SHOWN])}"
+        return f"unknown field; YAML reads {words} as {field}; {instead}", meant
     meant = closest(field, names)
     if meant:
         return f"unknown field; did you mean {meant!r}?", meant

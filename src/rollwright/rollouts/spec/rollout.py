@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from rollwright.rollouts.spec.configuration import ConfigEntry
-from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.durations import Duration, PositiveDuration
 from rollwright.rollouts.spec.feedback import FeedbackUses
 from rollwright.rollouts.spec.groups import Group, Groups, GroupsFile, Rest, Selector
 from rollwright.rollouts.spec.own_triggers import OwnTriggers
@@ -26,7 +26,7 @@ from rollwright.rollouts.spec.part import (
     Text,
     refuse,
 )
-from rollwright.rollouts.spec.uses import Named, RendererUses, SourceUse, Use
+from rollwright.rollouts.spec.uses import Named, RendererUse, RendererUses, SourceUse, Use
 from rollwright.rollouts.spec.windows import Window
 
 API_VERSION = "rollwright.dev/v1alpha1"
@@ -150,12 +150,12 @@ class ApplyPolicy(Part):
 class HealthPolicy(Part):
     """How long objects may take to become Current."""
 
-    timeout: Duration = timedelta(minutes=10)
+    timeout: PositiveDuration = timedelta(minutes=10)
     """How long a wait lasts at most."""
-    progress_timeout: Duration = timedelta(minutes=5)
+    progress_timeout: PositiveDuration = timedelta(minutes=5)
     """How long nothing may move while waiting."""
     soak: Duration = timedelta(0)
-    """How long an object must stay Current."""
+    """How long an object must stay Current; 0s for not at all."""
     skip: tuple[Selector, ...] = ()
     """Objects whose health does not count."""
 
@@ -201,7 +201,9 @@ class SpecBody(Part):
     config: tuple[ConfigEntry, ...] = ()
     """Values handed to the renderer; later entries win."""
     renderers: RendererUses = Field(
-        default=(Use(name="plain"),), validation_alias="render", serialization_alias="render"
+        default=(RendererUse(name="plain"),),
+        validation_alias="render",
+        serialization_alias="render",
     )
     """What makes objects of the files; a list renders several and joins them."""
     transformers: tuple[Named, ...] = Field(
@@ -226,7 +228,7 @@ class SpecBody(Part):
     """What may be deleted because nobody wants it any more."""
     deletion: DeletionPolicy = DeletionPolicy()
     """What becomes of everything when the rollout is deleted."""
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
     """How long a run may take at most; null for as long as it takes."""
     on_failure: OnFailure = OnFailure.STOP
     """What follows a failed run."""

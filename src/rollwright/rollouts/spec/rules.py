@@ -34,6 +34,10 @@ OBJECT_ACTIONS = frozenset(
 """Actions that are nothing without an object; Http, Pause and a site's own may have none."""
 
 
+_FREE = frozenset({"values", "environment"})
+"""Sources whose keys are the user's own."""
+
+
 def find_broken_rules(document: Mapping[str, Any]) -> Found:
     """Find everything that two fields together get wrong."""
     spec = _mapping(document.get("spec"))
@@ -55,7 +59,7 @@ def _check_config(entry: Mapping[str, Any], path: Path) -> Found:
     if not given and _knows_all(ConfigEntry, entry):
         yield path, f"expected {', '.join(map(repr, SOURCES[:-1]))} or {SOURCES[-1]!r}"
     named = entry.get(given[0]) if given else None
-    inner = _given(named, "as") if isinstance(named, Mapping) and given[0] != "values" else []
+    inner = _given(named, "as") if isinstance(named, Mapping) and given[0] not in _FREE else []
     places = [*_given(entry, "as", "at"), *inner]
     if len(places) > 1:
         yield path, "one place: 'as' or 'at', once"

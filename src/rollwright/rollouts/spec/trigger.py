@@ -122,11 +122,16 @@ class TriggerSpec(TriggerBody):
         return any(_means(choice, name, labels) for choice in self.rollouts)
 
 
+def name_of_own(rollout: str, use: str) -> str:
+    """Return what a trigger is called that a rollout declares of itself without a name."""
+    return f"{rollout}-{use}".lower().replace("_", "-")[:63].rstrip("-")
+
+
 def trigger_of(own: OwnTrigger, rollout: str) -> TriggerSpec:
     """Return a trigger that a rollout declares of itself as a Trigger of that rollout alone."""
     rules = {field: getattr(own, field) for field in TriggerRules.model_fields}
     return TriggerSpec(
-        name=own.name or f"{rollout}-{own.use}".lower().replace("_", "-")[:63].rstrip("-"),
+        name=own.name or name_of_own(rollout, own.use),
         when=(Use(name=own.use, options=own.options),),
         rollouts=(RolloutChoice(name=rollout),),
         **rules,

@@ -9,7 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    WithJsonSchema,
+    model_serializer,
+)
 
 from rollwright.rollouts.spec.part import Name, OneOrMany, Options, Part, Shorthand, expect, refuse
 
@@ -30,12 +37,32 @@ class Use(Part):
     """Its options."""
 
 
+class RendererUse(Use):
+    """A renderer, its options, and when it counts: ``{use: helm, with: {…}, when: …}``."""
+
+    when: Name | None = None
+    """An expression (CEL) over `values`, `rollout`, `target` and `trigger`; the renderer gives
+    nothing where it is false."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a condition out that there is not: documents are as they were written."""
+        found: dict[str, Any] = handler(self)
+        return {key: one for key, one in found.items() if key != "when" or one is not None}
+
+
 def _from_name(value: Any) -> Any:
     if isinstance(value, str):
         return {"use": value}
     if not isinstance(value, Mapping | Use):
         raise expect("the name of a plugin, or {use, with}")
     return value
+
+
+def _from_renderer(value: Any) -> Any:
+    if isinstance(value, Use) and not isinstance(value, RendererUse):
+        return {"use": value.name, "with": value.options}
+    return _from_name(value)
 
 
 def _read_block_name(value: str) -> str:
@@ -190,4 +217,5 @@ NamedOrBlock = Annotated[Use, Shorthand(_from_name_or_block, (_NAME_FORM, _BLOCK
 """A plugin by its name, with options, or as a block of the Prefect server says."""
 SourceUse = Annotated[Use, Shorthand(_from_source, (_PATH_FORM, _BLOCK_FORM))]
 CheckUse = Annotated[Use, Shorthand(_from_check, (_NAME_FORM, _CHECK_FORM))]
-RendererUses = Annotated[tuple[Named, ...], Field(min_length=1), OneOrMany(_as_list)]
+_Renderer = Annotated[RendererUse, Shorthand(_from_renderer, (_NAME_FORM,))]
+RendererUses = Annotated[tuple[_Renderer, ...], Field(min_length=1), OneOrMany(_as_list)]

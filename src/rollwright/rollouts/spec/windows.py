@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.durations import PositiveDuration
 from rollwright.rollouts.spec.part import Flag, Part, Text, refuse
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
@@ -77,7 +77,7 @@ class Window(Part):
         Field(json_schema_extra={"pattern": r"^\s*\S+(\s+\S+){4}\s*$"}),
     ]
     """When it begins: minute, hour, day of month, month, day of week."""
-    duration: Duration
+    duration: PositiveDuration
     """How long it lasts."""
     timezone: Annotated[Text, AfterValidator(_read_timezone)] = "UTC"
     """Time zone of the cron expression."""

@@ -13,168 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
-from pydantic import BeforeValidator, ValidationError
-
-from rollwright.errors import InvalidSpec, Problem
+from rollwright.rollouts.change import Change, Forecast, Operation, Prediction, Way
 from rollwright.rollouts.diff import compare
 from rollwright.rollouts.fates import is_ours
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.manifest import Body, Manifest, digest_of
-from rollwright.rollouts.plan import Change, Forecast, Operation, Prediction, Way
-from rollwright.rollouts.spec import Part, RolloutSpec
-from rollwright.rollouts.spec.rollout import Propagation
+from rollwright.rollouts.manifest import Manifest, digest_of
 from rollwright.rollouts.state import InventoryEntry
-from rollwright.rollouts.steps.course import Course, StepPlace
-
-_REVISION = "deployment.kubernetes.io/revision"
-
-
-class PatchType(StrEnum):
-    """How a patch is read (RFC 7386, RFC 6902, or Kubernetes' own)."""
-
-    STRATEGIC = "strategic"
-    MERGE = "merge"
-    JSON = "json"
-
-
-class PatchMode(StrEnum):
-    """How often a patch is sent."""
-
-    ALWAYS = "AlwaysApply"
-    ONCE = "ApplyOnce"
-
-
-def _from_text(value: Any) -> Any:
-    """Read a patch that stands as JSON text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error}") from None
-
-
-class NoOptions(Part):
-    """Options of actions that have none."""
-
-
-class PatchOptions(Part):
-    """Options of ``Patch``."""
-
-    patch: Annotated[Mapping[str, Any] | tuple[Mapping[str, Any], ...], BeforeValidator(_from_text)]
-    """The patch: a mapping, or a list of operations for type json; or either as JSON text."""
-    type: PatchType = PatchType.STRATEGIC
-    """How the patch is read."""
-    mode: PatchMode = PatchMode.ALWAYS
-    """Send it in every run, or once ever."""
-
-
-class DeleteOptions(Part):
-    """Options of ``DeleteIfExist``."""
-
-    wait: bool = True
-    """Wait until the object is gone."""
-    propagation: Propagation = Propagation.FOREGROUND
-    """What becomes of the objects that it owns."""
-
-
-OPTIONS: Mapping[str, type[Part]] = {
-    "Apply": NoOptions,
-    "CreateIfNotExist": NoOptions,
-    "CreateOnly": NoOptions,
-    "Replace": NoOptions,
-    "Recreate": NoOptions,
-    "DeleteIfExist": DeleteOptions,
-    "Patch": PatchOptions,
-    "Wait": NoOptions,
-}
-"""Actions that deal with the step's objects, and need no plugin."""
-
-REPEATED = frozenset({"Recreate", "DeleteIfExist", "Patch"})
-"""Object actions that must not be carried out again by a run that goes on from another."""
-
-_WORDS = {
-    "Apply": "apply",
-    "CreateIfNotExist": "create if absent:",
-    "CreateOnly": "create if absent:",
-    "Replace": "replace as a whole:",
-    "Recreate": "delete and create again:",
-    "DeleteIfExist": "delete if present:",
-    "Patch": "patch",
-    "Wait": "wait for",
-}
-
-
-def in_words(step: StepPlace) -> str:
-    """Return what an object action will do, for people."""
-    count = len(step.manifests)
-    named = str(step.manifests[0].ref) if count == 1 else f"{count} objects"
-    return f"{_WORDS[step.action]} {named}"
-
-
-def is_object_action(step: StepPlace) -> bool:
-    """Whether the step needs no plugin; ``Wait`` without an object is a plugin's."""
-    return step.action in OPTIONS and bool(step.manifests)
-
-
-def check_options(spec: RolloutSpec, course: Course) -> tuple[Problem, ...]:
-    """Return every mistake in the options of object actions."""
-    problems: list[Problem] = []
-    for step in course.all_steps:
-        model = OPTIONS.get(step.action)
-        if model is None or not is_object_action(step):
-            continue
-        try:
-            options = model.model_validate(step.options)
-        except ValidationError as error:
-            problems += _explained(spec, step, error)
-            continue
-        if isinstance(options, PatchOptions) and (why := _odd_patch(options)):
-            path = f"{step.path}.action.with.patch"
-            problems.append(Problem(where=spec.name, path=path, message=why))
-    return tuple(problems)
-
-
-def _explained(spec: RolloutSpec, step: StepPlace, error: ValidationError) -> list[Problem]:
-    return [
-        Problem(
-            where=spec.name,
-            path=".".join((f"{step.path}.action.with", *map(str, one["loc"][:1]))),
-            message=one["msg"].removeprefix("Value error, "),
-        )
-        for one in error.errors()
-    ]
-
-
-def _odd_patch(options: PatchOptions) -> str:
-    is_list = isinstance(options.patch, tuple)
-    if is_list != (options.type is PatchType.JSON):
-        form = "a list of operations" if options.type is PatchType.JSON else "a mapping"
-        return f"a patch of type {options.type} is {form}"
-    return ""
-
-
-def options_of(action: str, options: Mapping[str, Any]) -> Any:
-    """Return the options of an object action, validated.
-
-    Raises:
-        InvalidSpec: They are wrong.
-    """
-    try:
-        return OPTIONS[action].model_validate(options)
-    except ValidationError as error:
-        problem = Problem(where=action, path="with", message=str(error.errors()[0]["msg"]))
-        raise InvalidSpec([problem]) from None
-
-
-def once_name(qualified: str, options: Mapping[str, Any]) -> str:
-    """Return the name for an object and the options of its patch."""
-    what = {key: options.get(key) for key in ("patch", "type")}
-    return f"patched/{digest_of([qualified, what])}"
+from rollwright.rollouts.steps.course import StepPlace
+from rollwright.rollouts.steps.full_put import is_same_account
+from rollwright.rollouts.steps.options import DeleteOptions, is_object_action, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,8 +87,8 @@ def decide_in_step(facts: Facts) -> Change:
 def _handed(facts: Facts) -> Change:
     """A plugin gets the object, and does with it what its words say."""
     why = f"is handed to action {facts.step.action}"
-    change = facts.change(Operation.KEEP, why, way=Way.NONE, is_owned=False, is_skipped=True)
-    return replace(change, live_uid="", live_resource_version="", owned_digest="")
+    change = facts.change(Operation.RUN, why, way=Way.NONE, is_owned=False, is_skipped=True)
+    return replace(change, live_uid="", live_resource_version="", live_digest="")
 
 
 def _applied(facts: Facts) -> Change:
@@ -360,35 +209,3 @@ DECISIONS: Mapping[str, Callable[[Facts], Change]] = {
 
 LEAVES_ALONE = frozenset({"CreateIfNotExist", "CreateOnly", "Patch", "Wait"})
 """Actions that may meet an object of another rollout: it does not become ours."""
-
-
-# ------------------------------------------------------------------ the old full PUT
-
-
-def prepared(wanted: Body, live: Body) -> Body:
-    """Return what a PUT over a live object sends (DOC-19).
-
-    The version that it replaces always; what the server or a controller has set and refuses to
-    lose: the address of a Service, the revision of a Deployment.
-    """
-    kind = (wanted.get("apiVersion"), wanted.get("kind"))
-    metadata = dict(wanted.get("metadata") or {})
-    theirs = live.get("metadata") or {}
-    metadata["resourceVersion"] = theirs.get("resourceVersion")
-    body = {**wanted, "metadata": metadata}
-    revision = (theirs.get("annotations") or {}).get(_REVISION)
-    if kind == ("apps/v1", "Deployment") and revision is not None:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), _REVISION: revision}
-    address = (live.get("spec") or {}).get("clusterIP")
-    if kind == ("v1", "Service") and address is not None:
-        body["spec"] = {**(wanted.get("spec") or {}), "clusterIP": address}
-    return body
-
-
-def is_same_account(wanted: Body, live: Body) -> bool:
-    """Whether a PUT of a ServiceAccount would only make one more token for it (DOC-20)."""
-    if (wanted.get("apiVersion"), wanted.get("kind")) != ("v1", "ServiceAccount"):
-        return False
-    ours, theirs = wanted.get("metadata") or {}, live.get("metadata") or {}
-    names = ("name", "namespace", "labels", "annotations")
-    return all((ours.get(name) or None) == (theirs.get(name) or None) for name in names)

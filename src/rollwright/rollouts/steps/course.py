@@ -18,8 +18,9 @@ from typing import Any
 import orjson
 
 from rollwright.errors import InvalidSpec, Problem
+from rollwright.rollouts.change import Forecast
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, digest_of
-from rollwright.rollouts.plan import Forecast, Planned
+from rollwright.rollouts.plan import Planned
 from rollwright.rollouts.selection import is_selected
 from rollwright.rollouts.spec import Group, Rest, RolloutSpec, Step, Use, read_older, with_older
 from rollwright.rollouts.spec.older import UNCHECKED

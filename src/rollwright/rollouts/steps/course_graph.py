@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.graph import Graph, graph_of_waves
 from rollwright.rollouts.manifest import Manifest
-from rollwright.rollouts.plan import Change, Operation
 from rollwright.rollouts.steps.actions import Facts
 from rollwright.rollouts.steps.course import Course, StepPlace
-from rollwright.rollouts.steps.stepping import Resumed, walk_course
+from rollwright.rollouts.steps.resuming import Resumed
+from rollwright.rollouts.steps.stepping import walk_course
 
 
 def graph_of_course(course: Course) -> Graph:

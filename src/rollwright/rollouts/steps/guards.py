@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rollwright.rollouts.change import Change, Way
 from rollwright.rollouts.guards import RECREATE
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Manifest
 from rollwright.rollouts.ownership.applyset import other_set
 from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
-from rollwright.rollouts.plan import Change, Guard, Wave, Way
+from rollwright.rollouts.plan import Guard, Wave
 from rollwright.rollouts.pruning.keeping import barring_annotation
 from rollwright.rollouts.pruning.prune import ALLOW_DELETE, SYSTEM_NAMESPACES, Leaving
 from rollwright.rollouts.spec import RolloutSpec

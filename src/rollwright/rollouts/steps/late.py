@@ -10,14 +10,16 @@ from dataclasses import replace
 
 import orjson
 
+from rollwright.rollouts.change import Change, Operation, Prediction
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Manifest
-from rollwright.rollouts.plan import Change, Operation, Prediction, Step, Wave
+from rollwright.rollouts.plan import Step, Wave
 from rollwright.rollouts.spec import Step as DeclaredStep
 from rollwright.rollouts.spec import Use
 from rollwright.rollouts.steps.actions import Facts, decide_in_step
 from rollwright.rollouts.steps.course import Course, StepPlace
-from rollwright.rollouts.steps.stepping import Resumed, undo_waves
+from rollwright.rollouts.steps.resuming import Resumed
+from rollwright.rollouts.steps.stepping import undo_waves
 
 
 def decide_late(step: Step, change: Change, live: LiveObject | None) -> Change:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ObjectRef, digest_of
-from rollwright.rollouts.plan import Operation, Plan, Step
+from rollwright.rollouts.plan import Plan, Step
 from rollwright.rollouts.report import Outcome, Report
-from rollwright.rollouts.steps.actions import PatchMode, once_name, options_of
+from rollwright.rollouts.steps.options import PatchMode, once_name, options_of
 
 REPORTED = "reported"
 """Under this name the state remembers which steps count as done only because it was told."""

@@ -13,31 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
+from rollwright.rollouts.change import Change, Gate, Operation, Way
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Manifest, ObjectRef
 from rollwright.rollouts.order import Ordering, Placed, order_deletes, order_upserts
-from rollwright.rollouts.plan import Change, Gate, Operation, Plan, Planned, Step, Wave, Way
-from rollwright.rollouts.state import Journal, RolloutState
-from rollwright.rollouts.steps.actions import (
-    OPTIONS,
-    REPEATED,
-    Facts,
-    PatchMode,
-    decide_in_step,
-    in_words,
-    is_object_action,
-    once_name,
-    options_of,
-)
+from rollwright.rollouts.plan import Planned, Step, Wave
+from rollwright.rollouts.steps.actions import Facts, decide_in_step
+from rollwright.rollouts.steps.carriers import IGNORED
 from rollwright.rollouts.steps.contradictions import UPSERTS, contradictions
 from rollwright.rollouts.steps.course import Course, GroupPlace, StepPlace
-from rollwright.rollouts.steps.memory import SETTLED, settled_digest
-
-IGNORED = "ignored"
-UNDO = "/onRollback/"
-"""What stands between the name of a group and that of its step for a rollback."""
+from rollwright.rollouts.steps.options import in_words, is_object_action, options_of
+from rollwright.rollouts.steps.resuming import UNDO, Resumed, already_done
 
 Decide = Callable[[StepPlace, Manifest, str, bool], Facts]
 """Gives the facts of an object in a step: who writes it before, and whether it is gone then."""
@@ -63,88 +50,6 @@ class Walk:
         return tuple(c for wave in self.waves for step in wave.steps for c in step.changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumed:
-    """What an interrupted run has done of the same steps, and what the last good run left.
-
-    Attributes:
-        run_id: Of the interrupted run; empty if there is none that goes on.
-        done: Digests of the steps that it carried out, by their names.
-        is_settled: Whether the last run did all of this, and ended well.
-    """
-
-    run_id: str = ""
-    done: Mapping[str, str] = field(default_factory=dict)
-    is_settled: bool = False
-
-
-def resumed(state: RolloutState | None, course: Course, wanted_digest: str) -> Resumed:
-    """Return what earlier runs have done of this course."""
-    if state is None:
-        return Resumed()
-    journal = state.journal
-    if journal is None:
-        is_known = state.extra.get(SETTLED) == settled_digest(course.digest, wanted_digest)
-        return Resumed(is_settled=is_known)
-    if journal.digest != wanted_digest or journal.rolled_back_to or had_turned_back(journal):
-        return Resumed()
-    done = {one.step: one.digest for one in journal.done}
-    return Resumed(run_id=journal.goes_on_from or journal.run_id, done=done)
-
-
-def passed_over(plan: Plan, state: RolloutState | None) -> Plan:
-    """Return a plan in which steps that its interrupted run has carried out are done."""
-    journal = state.journal if state else None
-    if journal is None or not journal.done or journal.plan_id != plan.id:
-        return plan
-    if had_turned_back(journal):
-        return plan
-    done = {(one.step, one.digest) for one in journal.done}
-    run_id = journal.goes_on_from or journal.run_id
-
-    def passed(step: Step) -> Step:
-        if (step.name, step.digest) not in done:
-            return step
-        changes = tuple(_already_done(one, run_id) for one in step.changes)
-        return replace(step, done_by=run_id, is_settled=True, changes=changes)
-
-    waves = (replace(wave, steps=tuple(map(passed, wave.steps))) for wave in plan.waves)
-    return replace(plan, waves=tuple(waves))
-
-
-def going_on(state: RolloutState | None, plan: Plan) -> dict[str, Any]:
-    """Return what a new journal takes over of that of the run which this one goes on from."""
-    journal = state.journal if state else None
-    if journal is None:
-        return {}
-    known = set(_going_on_with(plan, journal))
-    if not known:
-        return {}
-    return {
-        "goes_on_from": journal.goes_on_from or journal.run_id,
-        "done": tuple(one for one in journal.done if (one.step, one.digest) in known),
-        "begun": tuple(one for one in journal.begun if (one.step, one.digest) in known),
-    }
-
-
-def _going_on_with(plan: Plan, journal: Journal) -> Iterator[tuple[str, str]]:
-    """Yield names and digests of the steps that a run may have begun for the run of the journal."""
-    back = plan.rollback
-    is_same = journal.rolled_back_to == (back.revision if back else 0)
-    if back is None:
-        is_same = is_same and journal.digest == plan.wanted_digest
-    if is_same and not had_turned_back(journal):
-        yield from ((step.name, step.digest) for step in plan.steps if step.group)
-    # NB: of a run that has turned back, a rollback goes on with nothing but that.
-    if back is not None and (is_same or had_turned_back(journal)):
-        yield from ((step.name, step.digest) for wave in plan.undo for step in wave.steps)
-
-
-def had_turned_back(journal: Journal) -> bool:
-    """Whether a run had failed and begun to undo what it did: then it cannot be gone on with."""
-    return not journal.rolled_back_to and any(UNDO in one.step for one in journal.begun)
-
-
 def walk_course(
     course: Course,
     facts_of: Decide,
@@ -165,7 +70,7 @@ def walk_course(
     Raises:
         InvalidManifests: The order contradicts the objects.
     """
-    notes = [*contradictions(course)]
+    notes = [*contradictions(course), *_unasked_checks(course)]
     maker = _Maker(course=course, facts_of=facts_of, judge=judge, past=past)
     waves = list(before)
     for number, steps in enumerate(course.barriers):
@@ -177,6 +82,17 @@ def walk_course(
         waves.append(_ignored_wave(course, waves[-1:]))
     undo = () if course.is_back else maker.undo_waves()
     return Walk(waves=tuple(waves), undo=undo, notes=(*notes, *dict.fromkeys(maker.notes)))
+
+
+def _unasked_checks(course: Course) -> Iterator[str]:
+    """Say of which steps the checks are not looked at: a plugin tells itself how it ended."""
+    for place in course.steps:
+        declared = place.declared
+        if not is_object_action(place) and (declared.success or declared.failure):
+            yield (
+                f"step {place.name!r}: action {place.action} says itself how it ended, and its"
+                " checks are not looked at; a step with action Wait after it looks at them"
+            )
 
 
 def undo_waves(course: Course, facts_of: Decide, past: Resumed) -> tuple[Wave, ...]:
@@ -273,7 +189,7 @@ class _Maker:
         facts = self.facts_of(place, manifest, wrote, is_gone)
         change = decide_in_step(facts)
         if done_by:
-            change = _already_done(change, done_by)
+            change = already_done(change, done_by)
         elif change.writes:
             self.written[manifest.ref] = (place.name, change.operation is Operation.PRUNE)
         is_looked_at = facts.live is not None and not change.is_skipped and not change.follows
@@ -353,14 +269,6 @@ def _is_plain(place: StepPlace) -> bool:
     return is_object_action(place) and not declared.success and not declared.failure
 
 
-def _already_done(change: Change, run_id: str) -> Change:
-    """Keep what the interrupted run has done; the inventory learns nothing new of it."""
-    return replace(
-        change, operation=Operation.KEEP, why=f"was done by run {run_id}", is_owned=False,
-        is_skipped=True, fields=(), conflicts=(), follows="", way=Way.NONE,
-    )  # fmt: skip
-
-
 def _chained(
     placed: Sequence[Placed], ordering: Ordering
 ) -> tuple[Mapping[ObjectRef, tuple[str, ...]], tuple[Gate, ...]]:
@@ -397,27 +305,3 @@ def _ignored_wave(course: Course, before: Sequence[Wave]) -> Wave:
         name=IGNORED, action="Ignore", changes=changes, needs=needs, group=IGNORED, plugin=plugin
     )
     return Wave(name=IGNORED, steps=(step,))
-
-
-def is_noted(step: Step) -> bool:
-    """Whether a step that ended well is written down at once: it must not run a second time."""
-    if step.group == IGNORED or step.done_by:
-        return False
-    if step.action in OPTIONS and step.changes:
-        return step.action in REPEATED and any(one.writes for one in step.changes)
-    return True
-
-
-def is_plugins(step: Step) -> bool:
-    """Whether a plugin carries the step out."""
-    is_objects = step.action in OPTIONS and bool(step.changes)
-    return bool(step.group) and step.group != IGNORED and not is_objects
-
-
-def is_patched(state: RolloutState | None, step: StepPlace, manifest: Manifest) -> bool:
-    """Whether the patch of a step was sent to an object by an earlier run, once for ever."""
-    if state is None or not is_object_action(step) or step.action != "Patch":
-        return False
-    if options_of("Patch", step.options).mode is not PatchMode.ONCE:
-        return False
-    return once_name(manifest.ref.qualified, step.options) in state.extra

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.spec import RolloutSpec
-from rollwright.rollouts.steps.actions import LEAVES_ALONE, is_object_action
+from rollwright.rollouts.steps.actions import LEAVES_ALONE
 from rollwright.rollouts.steps.course import chart
+from rollwright.rollouts.steps.options import is_object_action
 
 
 def left_alone(spec: RolloutSpec, wanted: ManifestSet) -> frozenset[ObjectRef]:

@@ -19,7 +19,8 @@ from enum import StrEnum
 import msgspec
 
 from rollwright.errors import excerpt
-from rollwright.rollouts.plan import Operation, Plan
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.state import Revision, RolloutState
 

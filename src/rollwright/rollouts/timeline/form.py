@@ -11,8 +11,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from rollwright.rollouts.machine.documents import API_VERSION, instant
 from rollwright.rollouts.machine.forms import schema_of_form
+from rollwright.rollouts.machine.values import API_VERSION, instant
 from rollwright.rollouts.timeline.bars import Bar, Timeline
 
 

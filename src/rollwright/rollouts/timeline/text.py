@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rollwright.rollouts.describe.plans import Line, Tone
+from rollwright.rollouts.describe.lines import Line, Tone
 from rollwright.rollouts.timeline.bars import Bar, BarKind, Timeline, heading, seconds
 
 BAR_WIDTH = 40

@@ -19,7 +19,10 @@ from rollwright.rollouts.ownership.fields import MANAGER, ROLLOUT_LABEL
 REQUESTED_AT = "rollwright.dev/requested-at"
 """Annotation by which somebody asks for a run, and is shown that it was made (TR-06)."""
 
-_COUNTED = ("managedFields", "resourceVersion", "generation", "finalizers", "deletionTimestamp")
+_BESIDE = (
+    "annotations", "deletionTimestamp", "finalizers", "generation", "managedFields",
+    "resourceVersion",
+)  # fmt: skip
 """What others, and we ourselves, write beside what was declared."""
 
 
@@ -32,7 +35,7 @@ def content_digest(live: LiveObject) -> str:
     """Return a digest of what was declared: of the spec where there is a generation."""
     body = {key: value for key, value in live.body.items() if key not in {"status", "metadata"}}
     if live.generation is None:
-        body["metadata"] = {k: v for k, v in live.metadata.items() if k not in _COUNTED}
+        body["metadata"] = {k: v for k, v in live.metadata.items() if k not in _BESIDE}
     return sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 

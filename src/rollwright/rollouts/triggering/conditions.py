@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from rollwright.rollouts.feedback import Reason
-from rollwright.rollouts.triggering.groups import GroupProgress
+from rollwright.rollouts.triggering.groups import GroupProgress, Groups, GroupState
 
 LONGEST_MESSAGE = 1024
 """Characters of a message: a status is read by people, and every write sends all of it."""
@@ -57,15 +57,17 @@ class SubjectStatus:
 
     Attributes:
         generation: Of the object, as the run saw it; zero for kinds without one.
-        groups: How far each group is.
+        groups: How far each group is; ``None`` where the run did not come to know them.
         standing: How it is as a whole.
+        is_broken: Whether something broke the run off, and no group is known to have failed.
         attempted, applied: Revisions of the source; empty where they are not known.
         handled_trigger: What somebody waits for whose run has ended; empty if nobody does.
     """
 
     generation: int
-    groups: tuple[GroupProgress, ...]
+    groups: tuple[GroupProgress, ...] | None
     standing: Standing
+    is_broken: bool = False
     attempted: str = ""
     applied: str = ""
     handled_trigger: str = ""
@@ -93,7 +95,7 @@ def status_after(
     old = before.get("conditions")
     listed = [one for one in old if isinstance(one, Mapping)] if isinstance(old, list) else []
     ours = [
-        *(_groups(wanted.groups, listed, now) if forms.has_groups else ()),
+        *(_groups(_known(wanted, listed), listed, now) if forms.has_groups else ()),
         *(_standard(wanted, listed, now) if forms.has_standard else ()),
     ]
     fields = {
@@ -113,8 +115,34 @@ def is_ours(condition: Mapping[str, Any]) -> bool:
     return "currentStatus" in condition or not condition.get("name")
 
 
+_STATES = {one.value: one for one in GroupState}
+
 STANDARD = ("Ready", "Reconciling", "Stalled", "Healthy")
 """The types of the standard conditions (FB-01)."""
+
+
+def _known(wanted: SubjectStatus, old: Sequence[Mapping[str, Any]]) -> tuple[GroupProgress, ...]:
+    """Return the groups; those of the run before where this one knows none.
+
+    What broke it off is told of the first of them: a schema may allow nothing else (DOC-N4).
+    """
+    if wanted.groups is not None:
+        return wanted.groups
+    found = [one for one in old if "currentStatus" in one and one.get("name")]
+    if wanted.is_broken:
+        groups = Groups()
+        groups.named(str(one["name"]) for one in found)
+        groups.broken(wanted.standing.message)
+        return groups.progress
+    return tuple(
+        GroupProgress(
+            name=str(one["name"]),
+            state=_STATES[one["currentStatus"]],
+            message=str(one.get("message", "")),
+        )
+        for one in found
+        if one["currentStatus"] in _STATES
+    )
 
 
 def _groups(

@@ -23,6 +23,8 @@ _AROUND = ("(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "(?P=", "(?#")
 _NAMED_CLASS = re.compile(r"\[:(\^?)(\w+):\]")
 _FLAGS = re.compile(r"\(\?[a-zA-Z]*-?[a-zA-Z]*[:)]")
 _TEMPLATE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
+_COUNT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_MOST = 1000
 _REPEATED = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\+")
 
 
@@ -71,7 +73,7 @@ def _in_class(pattern: str, place: int) -> tuple[str, int, bool]:
     if pattern[place] == "\\":
         return *_escape(pattern, place), True
     # NB: Python warns of these inside a class, where they mean nothing special yet.
-    text = "\\[" if pattern[place] == "[" else pattern[place]
+    text = f"\\{pattern[place]}" if pattern[place] in "[&|~" else pattern[place]
     return text, 1, pattern[place] != "]"
 
 
@@ -87,11 +89,19 @@ def _outside(pattern: str, place: int) -> tuple[str, int]:
         raise ValueError(f"Go's regular expressions have no {pattern[place : place + 3]!r}")
     if pattern.startswith("(?<", place):
         return "(?P<", 3
+    _refuse_other(pattern, place)
+    return pattern[place], 1
+
+
+def _refuse_other(pattern: str, place: int) -> None:
+    """Refuse what Python reads otherwise than Go, or Go does not read at all."""
     if (found := _FLAGS.match(pattern, place)) and set(found.group()) & set("UauLx"):
         raise ValueError(f"the flags {found.group()!r} are not supported")
     if found := _REPEATED.match(pattern, place):
         raise ValueError(f"Go's regular expressions have no {found.group()!r}")
-    return pattern[place], 1
+    found = _COUNT.match(pattern, place)
+    if found and max(int(one) for one in found.groups() if one) > _MOST:
+        raise ValueError(f"Go repeats nothing more than {_MOST} times")
 
 
 def _escape(pattern: str, place: int) -> tuple[str, int]:

@@ -43,6 +43,7 @@ class Groups:
     A rollback and a removal have steps, too, but no groups that anybody waits for.
     """
 
+    _names: tuple[str, ...] = ()
     _steps: dict[str, Step] = field(default_factory=dict)
     _ended: dict[str, StepResult] = field(default_factory=dict)
     _progress: dict[str, GroupProgress] = field(default_factory=dict)
@@ -52,12 +53,23 @@ class Groups:
         """How far each of them is."""
         return tuple(self._progress.values())
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody told yet which groups there are."""
+        return bool(self._progress)
+
+    def named(self, names: Iterable[str]) -> None:
+        """Take the names of all groups, before anything is planned; none has begun (DOC-63)."""
+        self._names = tuple(names)
+        self._steps, self._ended = {}, {}
+        self._progress = {name: GroupProgress(name=name) for name in self._names}
+
     def planned(self, plan: Plan) -> None:
-        """Take the groups of a plan; none has begun (DOC-63)."""
+        """Take the groups of a plan; none has begun."""
         if plan.rollback is not None or plan.is_removal:
             return
         self._steps = {step.name: step for step in plan.steps if step.group and not step.hook}
-        names = dict.fromkeys(step.group for step in self._steps.values())
+        names = dict.fromkeys((*self._names, *(step.group for step in self._steps.values())))
         self._progress = {name: GroupProgress(name=name) for name in names}
         self._ended = {}
 
@@ -82,11 +94,29 @@ class Groups:
             return
         for name in self._progress:
             self._judge(name, is_over=True)
+        if report.outcome is Outcome.SUCCEEDED:
+            self._finish_empty()
         if report.rollback is not None and report.rollback.outcome is Outcome.SUCCEEDED:
             self._roll_back()
 
+    def broken(self, message: str) -> None:
+        """Take that something broke the run off: the group that it had come to has failed."""
+        if any(one.state is GroupState.FAILED for one in self._progress.values()):
+            return
+        states = ((name, one.state) for name, one in self._progress.items())
+        reached = next((name for name, state in states if state is not GroupState.FINISHED), None)
+        if reached is not None:
+            self._set(reached, GroupState.FAILED, message)
+
+    def _finish_empty(self) -> None:
+        """Finish what has no steps left, such as a group that deletes what is not there."""
+        for name in self._progress.keys() - {step.group for step in self._steps.values()}:
+            self._set(name, GroupState.FINISHED)
+
     def _judge(self, group: str, *, is_over: bool) -> None:
         steps = [step for step in self._steps.values() if step.group == group]
+        if not steps:
+            return
         known = {one.name: self._ended[one.name] for one in steps if one.name in self._ended}
         if bad := [known[one.name] for one in steps if _is_bad(one, known.get(one.name))]:
             self._set(group, GroupState.FAILED, _why(bad))

@@ -26,13 +26,15 @@ class ReasonForm(TypedDict):
 
 
 class SummaryForm(TypedDict):
-    """How many objects each operation has."""
+    """How many objects each operation has, and how many steps run an action of a plugin."""
 
     create: int
     update: int
     adopt: int
     replace: int
     prune: int
+    run: int
+    """Steps whose action runs: a Job, a call, a pause; their objects are in no other count."""
     keep: int
 
 

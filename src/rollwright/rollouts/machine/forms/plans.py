@@ -27,7 +27,7 @@ class ChangeForm(TypedDict):
     object: RefForm
     apiVersion: str
     operation: str
-    """create, update, adopt, replace, prune or keep."""
+    """create, update, adopt, replace, prune, run (handed to the action of its step) or keep."""
     why: str
     origin: OriginForm | None
     """Null for a prune."""

@@ -141,6 +141,8 @@ class StatusForm(TypedDict):
     """The plan that waits for an approval."""
     questions: list[QuestionForm]
     """Steps of the run at work that wait for a person."""
+    lastHandledTrigger: str | None
+    """The token of the firing that was answered last, such as that of `rollwright trigger`."""
     objects: list[ObjectStatusForm]
     """Worst first."""
     survivors: list[ReasonForm]
