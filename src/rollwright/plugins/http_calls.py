@@ -97,10 +97,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A status, and the beginning of the text."""
+    """A status, the headers in lower case, and the beginning of the text."""
 
     status: int
     text: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -134,7 +135,11 @@ async def send(call: Call) -> Answer:
             part := await response.content.read(ANSWER_BYTES - len(read))
         ):
             read += part
-        return Answer(status=response.status, text=bytes(read).decode("utf-8", "replace"))
+        return Answer(
+            status=response.status,
+            text=bytes(read).decode("utf-8", "replace"),
+            headers={name.lower(): value for name, value in response.headers.items()},
+        )
 
 
 def place_of(url: str) -> str:

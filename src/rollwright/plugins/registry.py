@@ -159,7 +159,8 @@ class Registry:
         try:
             return TypeAdapter(plugin).validate_python(dict(options or {}))
         except ValidationError as error:
-            raise InvalidSpec(problems_of(error, where=where, path=path)) from error
+            problems = problems_of(error, where=where, path=path, form=plugin)
+            raise InvalidSpec(problems) from error
 
     def _by_block(self, group: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """Return what a block says, asked for once."""
@@ -184,9 +185,11 @@ class Registry:
 
     def _info(self, entry: _Entry) -> PluginInfo:
         def schema() -> Mapping[str, Any]:
-            from pydantic import TypeAdapter  # noqa: PLC0415  (0.1 s; help needs none)
+            from rollwright.plugins.option_schemas import (  # noqa: PLC0415  (imports pydantic)
+                schema_of_options,
+            )
 
-            return TypeAdapter(self.find(entry.group, entry.name)).json_schema()
+            return schema_of_options(self.find(entry.group, entry.name))
 
         return PluginInfo(
             group=entry.group,

@@ -39,6 +39,7 @@ _PASSED = (
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
 _DOTENV = re.compile(rb"^sops_(mac|version)=", re.MULTILINE)
+_INI = re.compile(rb"^\[sops\]\s*$", re.MULTILINE)
 _WAYS = ("mac", "lastmodified", "version", "enc", "encrypted_regex")
 
 
@@ -54,6 +55,8 @@ def is_encrypted_text(text: bytes, name: str) -> bool:
         return False
     if _form(name) == "dotenv":
         return bool(_DOTENV.search(text))
+    if form_of_any(name) == "ini":
+        return bool(_INI.search(text))
     try:
         return any(is_encrypted(one.value) for one in load_all(text, name=name))
     except InvalidDocument:
@@ -73,12 +76,18 @@ async def decrypted(text: bytes | str, name: str) -> bytes:
     return await asyncio.to_thread(decrypt, text, name)
 
 
-def decrypt(text: bytes | str, name: str) -> bytes:
-    """Return the clear text of an encrypted file; blocks the thread."""
+def decrypt(text: bytes | str, name: str, *, form: str = "") -> bytes:
+    """Return the clear text of an encrypted file; blocks the thread.
+
+    Args:
+        text: The file.
+        name: Its path, for messages.
+        form: One of sops' own; by itself what the name tells of values and manifests.
+    """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_BYTES:
         raise RenderError(f"{name}: larger than {MAX_BYTES:,} bytes, and encrypted")
-    form = _form(name)
+    form = form or _form(name)
     arguments = ("--decrypt", "--input-type", form, "--output-type", form, "/dev/stdin")
     code, out, err = _run((_program(name), *arguments), data, name)
     if code:
@@ -140,6 +149,14 @@ def _cause(err: bytes) -> str:
     """Return what sops says of the matter, without its advice to people at a terminal."""
     lines = (line.strip(" |\t") for line in err.decode("utf-8", "replace").splitlines())
     return excerpt("; ".join(line for line in lines if line))
+
+
+def form_of_any(name: str) -> str:
+    """Return the form that sops gives a file of any kind: what it does not know is binary."""
+    is_known = name.lower().endswith((".yaml", ".yml", ".json", ".env"))
+    if is_known or _form(name) == "dotenv":
+        return _form(name)
+    return "ini" if name.lower().endswith(".ini") else "binary"
 
 
 def _form(name: str) -> str:

@@ -34,7 +34,7 @@ def decrypted_manifests(text: bytes, name: str) -> bytes:
     except InvalidDocument:
         return text  # whoever reads the manifests says why
     encrypted = [one for one in documents if sops.is_encrypted(one.value)]
-    wanted = [one for one in encrypted if not _is_left(one.value)]
+    wanted = [one for one in encrypted if not is_left(_annotations(one.value))]
     if not wanted:
         return text
     if len(wanted) < len(encrypted):
@@ -65,8 +65,8 @@ def _objects(value: Any) -> Iterator[Any]:
         yield one if isinstance(one, Mapping) else {}
 
 
-def _is_left(value: Any) -> bool:
-    marks = _annotations(value)
+def is_left(marks: Mapping[str, Any]) -> bool:
+    """Whether annotations say that something is to stay encrypted."""
     return any(str(marks.get(key, "")).lower() == "disabled" for key in (DECRYPT, _ALSO))
 
 

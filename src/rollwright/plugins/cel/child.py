@@ -48,6 +48,7 @@ def make_env(scope: str = "check") -> Any:
         },
         "policy": {"object": body, "objects": any_list, "rollout": body},
         "rule": {"self": cel.Type.DYN},
+        "config": {"values": body, "rollout": body, "target": body, "trigger": body},
         "delivery": {"body": cel.Type.DYN, "headers": body, "app": body},
     }
     return cel.NewEnv(

@@ -27,7 +27,8 @@ def problem_of(text: str, scope: str = "check", kind: str = "BOOL") -> str:
 
     Args:
         text: The expression.
-        scope: Whose variables it may use: ``check``, ``policy``, ``rule`` or ``delivery``.
+        scope: Whose variables it may use: ``check``, ``policy``, ``rule``, ``config`` or
+            ``delivery``.
         kind: What it has to come to: ``BOOL`` or ``STRING``.
     """
     if not text.strip():

@@ -64,7 +64,7 @@ class Batch:
     """Expressions, and the many things that each of them looks at, one after the other.
 
     Attributes:
-        scope: Whose variables they use: ``policy``, ``rule`` or ``delivery``.
+        scope: Whose variables they use: ``policy``, ``rule``, ``config`` or ``delivery``.
         expressions: What is asked of each item.
         item: The variable that is an item.
         items: JSON values.

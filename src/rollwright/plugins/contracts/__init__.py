@@ -34,12 +34,15 @@ from rollwright.plugins.contracts.keeping import (
     StateStore,
     StorePlugin,
 )
+from rollwright.plugins.contracts.naming import NamesEntries, SiteName
 from rollwright.plugins.contracts.pushing import Candidate, Placed, Push, PushReader
 from rollwright.plugins.contracts.rendering import (
     Checkout,
     Comparer,
     FetchRequest,
     Kubernetes,
+    Lookup,
+    Lookups,
     Renderer,
     RenderRequest,
     Resolver,
@@ -60,6 +63,7 @@ from rollwright.plugins.contracts.steps import (
     CheckResult,
     SqlReport,
     Verdict,
+    fitting_kinds,
     time_limit,
 )
 from rollwright.plugins.contracts.telling import (
@@ -72,6 +76,7 @@ from rollwright.plugins.contracts.triggering import (
     Addressed,
     Delivery,
     Firing,
+    Ignored,
     ListenRequest,
     Subject,
     TriggerAttendant,
@@ -104,6 +109,7 @@ __all__ = [
     "FetchRequest",
     "Firing",
     "GetRequest",
+    "Ignored",
     "Kubernetes",
     "ListRequest",
     "ListenRequest",
@@ -113,6 +119,9 @@ __all__ = [
     "LockRecord",
     "LockService",
     "LogRequest",
+    "Lookup",
+    "Lookups",
+    "NamesEntries",
     "PatchForm",
     "PatchRequest",
     "Placed",
@@ -123,6 +132,7 @@ __all__ = [
     "Renderer",
     "Resolver",
     "ServedKind",
+    "SiteName",
     "Source",
     "SqlReport",
     "StateSink",
@@ -138,5 +148,6 @@ __all__ = [
     "Validator",
     "Verdict",
     "WatchEvent",
+    "fitting_kinds",
     "time_limit",
 ]

@@ -44,11 +44,13 @@ class Checkout:
         revision: What it is at.
         fence: A folder around it that bases and imports may reach as well; ``None`` if they
             may reach nothing but the root.
+        notes: What to tell people of how it was had.
     """
 
     root: Path
     revision: str
     fence: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> Path:
@@ -109,6 +111,38 @@ class Kubernetes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What a template looks up in the target: an object, or without a name all of a kind."""
+
+    api_version: str
+    kind: str
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return what messages call it, such as ``Secret shop/db``."""
+        place = "/".join(part for part in (self.namespace, self.name) if part)
+        return f"{self.kind} {place}" if place else f"every {self.kind}"
+
+
+@runtime_checkable
+class Lookups(Protocol):
+    """Answers what templates look up: from a record, or from the target, once each (RE-15)."""
+
+    async def kinds(self, api_version: str) -> tuple[str, ...]:
+        """Return the kinds that the target serves in a version; none where it serves none."""
+        ...
+
+    async def find(self, lookup: Lookup) -> Mapping[str, Any] | None:
+        """Return the object, or the list of them; ``None`` if there is nothing of that name.
+
+        Raises:
+            ClusterError: The API server refuses to tell.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
     """What a renderer is asked for: a tree, and the merged ``config`` values.
 
@@ -121,6 +155,8 @@ class RenderRequest:
         kubernetes: What the target serves; only for renderers that set ``asks_kubernetes``.
         data: JSON values by name, such as ``deployments/list``: what a trigger watches or queries.
         network_charts: Whether the site lets charts fetch what they depend on.
+        lookups: Answers what templates look up; only for renderers that set ``asks_lookups``, and
+            ``None`` where no cluster is to be asked.
     """
 
     checkout: Checkout
@@ -131,6 +167,7 @@ class RenderRequest:
     kubernetes: Kubernetes = Kubernetes()
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     network_charts: bool = False
+    lookups: Lookups | None = field(default=None, repr=False)
 
 
 @runtime_checkable

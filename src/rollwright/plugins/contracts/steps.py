@@ -109,6 +109,15 @@ def time_limit(action: object, default: timedelta) -> timedelta:
     return found if isinstance(found, timedelta) else default
 
 
+def fitting_kinds(plugin: object) -> frozenset[tuple[str, str]]:
+    """Return which objects an action or a check is for: groups and kinds, its attribute ``kinds``.
+
+    Empty for any. A step with others is refused before anything is applied: an action needs all
+    objects of its step to fit, a check at least one.
+    """
+    return frozenset(getattr(plugin, "kinds", ()))
+
+
 class Verdict(StrEnum):
     """What a check says."""
 

@@ -73,6 +73,10 @@ class Firing:
     mark: str = ""
 
 
+def _never_mind() -> None:
+    return
+
+
 async def _nothing(_rollout: str) -> str:
     return ""
 
@@ -97,6 +101,7 @@ class ListenRequest:
         recall: What the trigger remembered, such as the last revision that it saw.
         remember: Keeps what the next ``recall`` returns, also after a crash.
         failed: Reports an error that the trigger survives: a server that is away.
+        recovered: Says that what was reported is over.
         place: Says where the revision of a rollout's source is from; the same text for rollouts
             that one question answers.
         rolled_out: Says which revision of its source a rollout was last carried out at without
@@ -116,6 +121,7 @@ class ListenRequest:
     recall: Callable[[], Awaitable[Mapping[str, str]]]
     remember: Callable[[Mapping[str, str]], Awaitable[None]]
     failed: Callable[[Exception], None]
+    recovered: Callable[[], None] = field(default=_never_mind)
     place: Callable[[str], str] = field(default=str)
     rolled_out: Callable[[str], Awaitable[str]] = field(default=_nothing)
     is_per_key: bool = False
@@ -125,7 +131,11 @@ class ListenRequest:
 
 @runtime_checkable
 class TriggerListener(Protocol):
-    """Waits for something to happen."""
+    """Waits for something to happen.
+
+    A listener may say ``has_instances = True``: each of its keys is then a rollout of its own
+    where the document does not say whether it is.
+    """
 
     def listen(self, request: ListenRequest) -> AsyncIterator[Firing]:
         """Yield a firing for each reason to look; ends when there will be no more.
@@ -157,6 +167,25 @@ class TriggerAttendant(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Why a genuine delivery starts nothing, for the person who wonders.
+
+    Attributes:
+        reason: In a few words, such as ``other ref``.
+        event: What happened, in the sender's words.
+        delivery: The sender's id of it.
+    """
+
+    reason: str
+    event: str = ""
+    delivery: str = ""
+
+
+def _nobody_wonders(_why: Ignored) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One request that came in from outside; nothing of it is believed.
 
@@ -170,6 +199,7 @@ class Delivery:
         site: Name of the site.
         base: Folder of the site; files that options name start there.
         candidates: The rollouts that the trigger is for.
+        ignored: Told why the delivery, whose origin is shown, starts nothing.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -181,6 +211,7 @@ class Delivery:
     site: str = ""
     base: Path = Path()
     candidates: tuple[Candidate, ...] = ()
+    ignored: Callable[[Ignored], None] = field(default=_nobody_wonders, repr=False, compare=False)
 
 
 @runtime_checkable
