@@ -32,7 +32,7 @@ from rollwright.renderers.jsonnet_trace import explained
 from rollwright.renderers.quotes import without_secrets
 from rollwright.renderers.secret_values import secret_texts, without
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.spec import Duration
+from rollwright.rollouts.spec import PositiveDuration
 
 VALUES = "values"
 SUFFIX = ".jsonnet"
@@ -84,7 +84,7 @@ class Jsonnet(BaseModel):
     tla_str: Mapping[str, str] = Field(default={})
     tla_code: Mapping[str, str] = Field(default={})
     max_stack: int = Field(default=500, ge=10, le=20_000)
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
 
     async def render(self, request: RenderRequest) -> ManifestSet:
         """Return the objects that the files yield.

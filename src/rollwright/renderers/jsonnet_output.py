@@ -21,10 +21,17 @@ OBJECTS, ROLLOUT = "objects", "rollout"
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A value that should be an object, and the key that leads to it; empty inside a list."""
+    """A value that should be an object.
+
+    Attributes:
+        key: The key that leads to it; empty inside a list.
+        value: What stands there.
+        place: Its key, or where in a list it is: ``web/ports``, ``web/all[2]``.
+    """
 
     key: str
     value: Any
+    place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ def manifests_of(outputs: Sequence[Output], revision: str) -> ManifestSet:
             if value.get(ROLLOUT) is not None:
                 collector.take_rollout(_with_head(value[ROLLOUT]), origin)
             value = value[OBJECTS]
-        for found in _walk(value, output.prefix):
+        for found in _walk(value, output.prefix, output.prefix):
             _take(collector, found, origin)
     return _keyed(collector.finish(revision))
 
@@ -79,16 +86,18 @@ def _is_object(value: Mapping[str, Any]) -> bool:
     return any(isinstance(value.get(key), str) for key in ("apiVersion", "kind"))
 
 
-def _walk(value: Any, key: str) -> Iterator[_Found]:
+def _walk(value: Any, key: str, place: str) -> Iterator[_Found]:
     """Yield what should be objects; null is what a condition left out."""
     if isinstance(value, list):
-        for item in value:
-            yield from (replace(found, key="") for found in _walk(item, ""))
+        for index, item in enumerate(value):
+            inside = _walk(item, "", f"{place}[{index}]")
+            yield from (replace(found, key="") for found in inside)
     elif isinstance(value, Mapping) and not _is_object(value):
         for name, inner in value.items():
-            yield from _walk(inner, f"{key}/{name}" if key else name)
+            below = f"{place}/{name}" if place else name
+            yield from _walk(inner, f"{key}/{name}" if key else name, below)
     elif value is not None:
-        yield _Found(key, value)
+        yield _Found(key, value, place)
 
 
 def _take(collector: Collector, found: _Found, origin: Origin) -> None:
@@ -99,7 +108,7 @@ def _take(collector: Collector, found: _Found, origin: Origin) -> None:
     for number, body in enumerate(bodies, 1):
         key = found.key if number == 1 or not found.key else f"{found.key}#{number}"
         document = found.key if len(bodies) > 1 else ""
-        collector.add_object(body, key, origin, document=document)
+        collector.add_object(body, key, origin, document=document, place=found.place)
 
 
 def _keyed(manifests: ManifestSet) -> ManifestSet:

@@ -6,6 +6,7 @@ So every entry must be a place in the source; nothing is guessed from how an ent
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,19 +69,23 @@ def find(root: Path, folder: Path) -> Path:
     raise RenderError(f"several kustomizations in {name}: {names}", hint="keep one of them")
 
 
-def check(root: Path, folder: Path) -> None:
+def check(root: Path, folder: Path) -> tuple[tuple[Entry, Path], ...]:
     """Refuse a kustomization that needs the network, a program or files of elsewhere.
+
+    Returns:
+        Every file that it names, or that one below it names, and where it is.
 
     Raises:
         RenderError: An entry is no place in the source, or a function would run a program.
         InvalidDocument: A kustomization cannot be read.
     """
-    waiting, seen = [_Folder(path=folder)], set()
+    waiting, seen, files = [_Folder(path=folder)], set(), list[tuple[Entry, Path]]()
     while waiting:
         current = waiting.pop()
         if current not in seen:
             seen.add(current)
-            waiting += _folders(root, current)
+            waiting += _folders(root, current, files)
+    return tuple(files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,20 +97,29 @@ class _Folder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One place that a kustomization names."""
+class Entry:
+    """One place that a kustomization names.
+
+    Attributes:
+        file: The kustomization.
+        field: The field that names it, such as ``secretGenerator.files``.
+        text: The place.
+        annotations: Of what a generator makes.
+    """
 
     file: str
     field: str
     text: str
+    annotations: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def about(self) -> str:
+        """What messages call it."""
         return f"{self.file}: {self.field}"
 
 
-def _folders(root: Path, folder: _Folder) -> Iterator[_Folder]:
-    """Check one kustomization; yield the folders it refers to."""
+def _folders(root: Path, folder: _Folder, files: list[tuple[Entry, Path]]) -> Iterator[_Folder]:
+    """Check one kustomization; yield the folders it refers to, and note the files."""
     file = find(root, folder.path)
     name = tree.name_in(root, file)
     document = load(tree.read(root, file), name=name)
@@ -116,25 +130,39 @@ def _folders(root: Path, folder: _Folder) -> Iterator[_Folder]:
         place = _place(root, folder.path, entry)
         if place is not None and place.is_dir():
             yield _Folder(path=place, configures=configures)
-        elif configures:
+            continue
+        if place is not None:
+            files.append((entry, place))
+        if configures:
             _check_plugins(entry, entry.text.encode() if place is None else tree.read(root, place))
 
 
-def _entries(document: Mapping[str, Any], name: str) -> Iterator[_Entry]:
-    if any(_get(document, field) for field in _CHARTS):
+def _entries(document: Mapping[str, Any], name: str) -> Iterator[Entry]:
+    if any(_get(document, one) for one in _CHARTS):
         raise RenderError(
             f"{name}: helmCharts needs a network", hint="render the chart with the renderer helm"
         )
-    for field in _LISTS:
-        for text in _texts(_get(document, field)):
-            yield _Entry(file=name, field=field, text=text)
-    for field, keys in _PARTS.items():
-        found = _get(document, field)
+    for listed in _LISTS:
+        for text in _texts(_get(document, listed)):
+            yield Entry(file=name, field=listed, text=text)
+    for named, keys in _PARTS.items():
+        found = _get(document, named)
         for part in found if isinstance(found, list) else [found]:
             for key in keys if isinstance(part, Mapping) else ():
                 for text in _texts(_get(part, key)):
                     place = text.rpartition("=")[2] if key == "files" else text
-                    yield _Entry(file=name, field=f"{field}.{key}", text=place)
+                    yield Entry(
+                        file=name,
+                        field=f"{named}.{key}",
+                        text=place,
+                        annotations=_annotations(part),
+                    )
+
+
+def _annotations(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = _get(part, "options")
+    found = _get(options, "annotations") if isinstance(options, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _get(document: Mapping[str, Any], field: str) -> Any:
@@ -151,7 +179,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield one
 
 
-def _place(root: Path, folder: Path, entry: _Entry) -> Path | None:
+def _place(root: Path, folder: Path, entry: Entry) -> Path | None:
     """Return where an entry stands in the source; ``None`` for YAML written in its place."""
     if "\n" in entry.text:
         return None
@@ -166,7 +194,7 @@ def _place(root: Path, folder: Path, entry: _Entry) -> Path | None:
         raise RenderError(f"{entry.about}: {error.message}", hint=hint) from error
 
 
-def _check_plugins(entry: _Entry, text: bytes) -> None:
+def _check_plugins(entry: Entry, text: bytes) -> None:
     """Check the configuration of kustomize's own plugins, and refuse those of others."""
     if _FUNCTION in text:
         raise RenderError(f"{entry.about}: functions that run programs are not allowed")
@@ -186,7 +214,7 @@ def _urls(value: Any, *, is_loaded: bool) -> Iterator[str]:
         yield value
 
 
-def _remote(entry: _Entry, text: str) -> RenderError:
+def _remote(entry: Entry, text: str) -> RenderError:
     return RenderError(
         f"{entry.about}: {excerpt(text, 120)!r} is remote, and rendering has no network",
         hint="put a copy of it into the source",

@@ -22,6 +22,7 @@ from rollwright.renderers import child
 from rollwright.renderers.bounds import reach
 from rollwright.renderers.kustomize_origins import Origins
 from rollwright.renderers.kustomize_overlay import Build, Wishes, prepare
+from rollwright.renderers.kustomize_secrets import opened
 from rollwright.renderers.kustomize_substitution import Substitution
 from rollwright.renderers.objects import Collector, keyed_by_identity
 from rollwright.renderers.quotes import secret_texts, without_secrets
@@ -54,6 +55,9 @@ class Kustomize(BaseModel):
 
     A folder without a kustomization gets one of all objects in it and of the kustomizations
     below it. Nothing is fetched and no function or plugin is run; every base lies in the source.
+
+    Files of ``secretGenerator`` and resources that are Secrets may be encrypted with SOPS; they are
+    decrypted before the build.
 
     The values of the rollout's ``config`` are for ``replacements`` and, with ``substitute``, for
     ``${var}`` in the built objects.
@@ -93,17 +97,30 @@ class Kustomize(BaseModel):
             InvalidDocument: A kustomization cannot be read.
             InvalidManifests: What it builds are no objects, or variables have no value.
         """
-        with tempfile.TemporaryDirectory(prefix="rollwright-kustomize-") as overlay:
-            build = await asyncio.to_thread(self._prepared, request, overlay)
+        with tempfile.TemporaryDirectory(prefix="rollwright-kustomize-") as folder:
+            request = await asyncio.to_thread(self._opened, request, folder)
+            build = await asyncio.to_thread(self._prepared, request, folder)
             output, build = await self._built(request, build)
-        return await asyncio.to_thread(self._manifests, request, output, build)
+            return await asyncio.to_thread(self._manifests, request, output, build)
 
-    def _prepared(self, request: RenderRequest, overlay: str) -> Build:
+    def _opened(self, request: RenderRequest, folder: str) -> RenderRequest:
+        """Return the request for a tree in which nothing is encrypted."""
+        checkout = request.checkout
+        bounds, path = reach(checkout, self.path)
+        clear = opened(bounds, path, Path(folder).resolve() / "clear")
+        if clear == bounds:
+            return request
+        below = checkout.root.resolve().relative_to(bounds.resolve())
+        return replace(request, checkout=replace(checkout, root=clear / below, fence=clear))
+
+    def _prepared(self, request: RenderRequest, folder: str) -> Build:
+        overlay = Path(folder).resolve() / "overlay"
+        overlay.mkdir(mode=0o700)
         wishes = Wishes(
             namespace=self.target_namespace, replacements=self.replacements, values=request.values
         )
         root, path = reach(request.checkout, self.path)
-        return prepare(root, path, wishes, Path(overlay).resolve())
+        return prepare(root, path, wishes, overlay)
 
     async def _built(self, request: RenderRequest, build: Build) -> tuple[bytes, Build]:
         """Return what kustomize prints; where our own overlay is at fault, without it."""

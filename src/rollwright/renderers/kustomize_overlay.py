@@ -74,7 +74,7 @@ def prepare(root: Path, path: str, wishes: Wishes, overlay: Path) -> Build:
         InvalidManifests: A file of a folder without kustomization holds no objects.
     """
     folder = tree.inside(root, path)
-    if folder.is_dir() and not _is_kustomization(folder):
+    if folder.is_dir() and not is_kustomization(folder):
         return _made(root, folder, wishes, overlay)
     file = kustomization.find(root, folder)
     kustomization.check(root, folder)
@@ -86,7 +86,8 @@ def prepare(root: Path, path: str, wishes: Wishes, overlay: Path) -> Build:
     return Build(folder=overlay, plain=None if wishes.is_needed else folder, file=name)
 
 
-def _is_kustomization(folder: Path) -> bool:
+def is_kustomization(folder: Path) -> bool:
+    """Whether a folder has a kustomization of its own."""
     return any((folder / name).is_file() for name in KUSTOMIZATION_FILES)
 
 
@@ -146,7 +147,7 @@ def _made(root: Path, folder: Path, wishes: Wishes, overlay: Path) -> Build:
     resources: list[str] = []
     copies: dict[Path, str] = {}
     problems: list[Problem] = []
-    for found in _resources(root, folder):
+    for found in resources_of(root, folder):
         if found.is_dir():
             kustomization.check(root, found)
             resources.append(os.path.relpath(found, overlay))
@@ -169,7 +170,7 @@ def _made(root: Path, folder: Path, wishes: Wishes, overlay: Path) -> Build:
     return Build(folder=overlay, plain=None, file=name, copies=copies)
 
 
-def _resources(root: Path, folder: Path) -> Iterator[Path]:
+def resources_of(root: Path, folder: Path) -> Iterator[Path]:
     """Yield files of objects, and folders that are kustomizations, in the order of their paths."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
@@ -178,7 +179,7 @@ def _resources(root: Path, folder: Path) -> Iterator[Path]:
         if place.is_dir():
             if path.is_symlink():
                 continue  # as everywhere: what it leads to has a place of its own
-            yield from [place] if _is_kustomization(place) else _resources(root, place)
+            yield from [place] if is_kustomization(place) else resources_of(root, place)
         elif path.name.endswith(_SUFFIXES):
             yield place
 

@@ -34,15 +34,28 @@ from rollwright.rollouts.spec.older import UNCHECKED
 
 MAX_OBJECTS = 20_000
 
+EXCLUDE = "leave files that hold no objects out, with exclude"
+"""What to do about them where a renderer has that option."""
+
+_STRANGER = "not a Kubernetes object"
+
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 class Collector:
-    """Manifests and problems of the texts of one rendering, in their order."""
+    """Manifests and problems of the texts of one rendering, in their order.
 
-    def __init__(self) -> None:
+    Args:
+        hint: What to do about files that hold no objects, where the renderer can.
+    """
+
+    def __init__(self, *, hint: str | None = None) -> None:
+        self._hint = hint
         self._manifests: list[Manifest] = []
+        self._places: list[str] = []
         self._problems: list[Problem] = []
+        self._strangers: Counter[str] = Counter()
+        self._counted: dict[str, int] = {}
         self._errors: list[InvalidDocument] = []
         self._rollout: Mapping[str, Any] | None = None
 
@@ -95,14 +108,27 @@ class Collector:
             self._problems.append(Problem(where=str(origin), path="", message=message))
         self._rollout = document
 
-    def add_object(self, body: Any, key: str, origin: Origin, *, document: str = "") -> None:
-        """Take one object; ``document`` is the key of the list it was an item of."""
-        is_told = origin.line or key in {"", origin.file}
-        about = str(origin) if is_told else f"{origin}: {document or key}"
+    def add_object(
+        self, body: Any, key: str, origin: Origin, *, document: str = "", place: str = ""
+    ) -> None:
+        """Take one object.
+
+        Args:
+            body: The object, if it is one.
+            key: What a rollout step calls it; empty if only its identity names it.
+            origin: Where it was written.
+            document: The key of the list it was an item of.
+            place: Where in its file it stands, if no line tells it: ``web/service``, ``[2]``.
+        """
+        is_told = origin.line or (not place and key in {"", origin.file})
+        about = str(origin) if is_told else f"{origin}: {place or document or key}"
         problems = identity_problems(body, about)
         if problems:
-            self._problems += problems
+            self._add_problems(
+                problems, _list_of(place) or (document and f"{origin.file} {document}")
+            )
             return
+        self._places.append(about)
         self._manifests.append(
             Manifest(
                 body=sendable(body), ref=ref_of(body), key=key, origin=origin, document=document
@@ -111,6 +137,17 @@ class Collector:
         if len(self._manifests) > MAX_OBJECTS:
             message = f"more than {MAX_OBJECTS:,} objects"
             raise InvalidManifests([Problem(where=str(origin), path="", message=message)])
+
+    def _add_problems(self, problems: tuple[Problem, ...], items: str) -> None:
+        """Keep problems; of the items of a list that are no objects the first one, and a count."""
+        is_stranger = problems[0].message.startswith(_STRANGER)
+        if not (is_stranger and items):
+            self._problems += problems
+            return
+        if not self._strangers[items]:
+            self._problems.append(problems[0])
+            self._counted[items] = len(self._problems) - 1
+        self._strangers[items] += 1
 
     def finish(self, source: str) -> ManifestSet:
         """Return the set; ``source`` is the revision it was rendered from.
@@ -122,17 +159,25 @@ class Collector:
         error = self._error()
         if error:
             raise error
-        refuse_twins(self._manifests)
+        refuse_twins(self._manifests, self._places)
         return ManifestSet(tuple(self._manifests), source, rollout=self._rollout)
 
     def _error(self) -> RolloutError | None:
         if len(self._problems) == len(self._errors) == 1:
             return self._errors[0]
-        hint = "leave files that hold no objects out, with exclude"
-        is_stranger = any("not a Kubernetes object" in one.message for one in self._problems)
+        is_stranger = any(_STRANGER in one.message for one in self._problems)
         if self._problems:
-            return InvalidManifests(self._problems, hint=hint if is_stranger else None)
+            return InvalidManifests(self._told(), hint=self._hint if is_stranger else None)
         return None
+
+    def _told(self) -> list[Problem]:
+        told = list(self._problems)
+        for items, index in self._counted.items():
+            if more := self._strangers[items] - 1:
+                others = "is 1 more item" if more == 1 else f"are {more:,} more items"
+                words = f"{told[index].message}; so {others} of the list"
+                told[index] = replace(told[index], message=words)
+        return told
 
 
 def keyed_by_identity(manifests: ManifestSet) -> ManifestSet:
@@ -166,6 +211,11 @@ def _speaks_to_tools(body: Any, name: str) -> bool:
     if is_older(body):
         return True
     return group in {"rollwright.dev", "kustomize.config.k8s.io"}
+
+
+def _list_of(place: str) -> str:
+    """Return the list that a place is an item of; empty if it is none."""
+    return place.rpartition("[")[0] or "." if place.endswith("]") else ""
 
 
 def _numbered(name: str, number: int) -> str:

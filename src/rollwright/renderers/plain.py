@@ -15,7 +15,7 @@ from rollwright.plugins import tree
 from rollwright.plugins.contracts import RenderRequest
 from rollwright.plugins.options import OPTIONS
 from rollwright.plugins.sops_manifests import decrypted_manifests
-from rollwright.renderers.objects import Collector
+from rollwright.renderers.objects import EXCLUDE, Collector
 from rollwright.rollouts.manifest import ManifestSet
 
 MAX_BYTES = 64 * 2**20
@@ -54,7 +54,7 @@ class Plain(BaseModel):
         return await asyncio.to_thread(self._render, request)
 
     def _render(self, request: RenderRequest) -> ManifestSet:
-        root, collector, size = request.checkout.root, Collector(), 0
+        root, collector, size = request.checkout.root, Collector(hint=EXCLUDE), 0
         deadline = monotonic() + request.timeout.total_seconds()
         for path in self._files(root):
             content = tree.read(root, path)

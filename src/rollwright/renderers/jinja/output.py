@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rollwright.errors import InvalidDocument, excerpt
-from rollwright.renderers.objects import Collector
+from rollwright.renderers.objects import EXCLUDE, Collector
 from rollwright.renderers.quotes import without_secret_values
 from rollwright.renderers.secret_values import without
 from rollwright.rollouts.manifest import ManifestSet, Origin
@@ -33,7 +33,7 @@ def manifests_of(
         InvalidDocument: One page is no YAML.
         InvalidManifests: Pages hold something else than objects, or an object twice.
     """
-    collector = PageCollector(hidden)
+    collector = PageCollector(hidden, hint=EXCLUDE)
     for page in answer["pages"]:
         collector.add_page(page)
     return replace(collector.finish(revision), inputs=tuple(answer["read"]))
@@ -42,8 +42,8 @@ def manifests_of(
 class PageCollector(Collector):
     """Takes pages; what it tells of them is about their templates."""
 
-    def __init__(self, hidden: tuple[str, ...] = ()) -> None:
-        super().__init__()
+    def __init__(self, hidden: tuple[str, ...] = (), *, hint: str | None = None) -> None:
+        super().__init__(hint=hint)
         self._hidden = hidden
         self._page: Mapping[str, Any] = {}
 

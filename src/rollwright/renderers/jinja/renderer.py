@@ -22,7 +22,7 @@ from rollwright.renderers.jinja.asking import ask
 from rollwright.renderers.jinja.output import manifests_of
 from rollwright.renderers.secret_values import secret_texts
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.spec import Duration
+from rollwright.rollouts.spec import PositiveDuration
 
 _PROGRAM = Path(__file__).with_name("child.py")
 _DEFAULT = tuple(
@@ -79,7 +79,7 @@ class Jinja(BaseModel):
     delimiters: Delimiters = Delimiters()
     trim_blocks: bool = False
     lstrip_blocks: bool = False
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
 
     async def render(self, request: RenderRequest) -> ManifestSet:
         """Return the objects of all templates.

@@ -24,7 +24,7 @@ from rollwright.renderers.jinja.asking import ask
 from rollwright.renderers.objects import Collector
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, refuse_twins
 from rollwright.rollouts.scope import is_namespaced
-from rollwright.rollouts.spec import Duration
+from rollwright.rollouts.spec import PositiveDuration
 
 _PROGRAM = Path(__file__).with_name("child.py")
 
@@ -47,10 +47,11 @@ class Tree(BaseModel):
 
     model_config = OPTIONS
     asks_kubernetes: ClassVar[bool] = True
+    asks_lookups: ClassVar[bool] = True
     runs_python: ClassVar[bool] = False
 
     path: str = "."
-    timeout: Duration | None = None
+    timeout: PositiveDuration | None = None
 
     async def render(self, request: RenderRequest) -> ManifestSet:
         """Return the objects of the tree.
@@ -92,6 +93,7 @@ class ScriptedTree(Tree):
 async def _joined(answer: Mapping[str, Any], request: RenderRequest) -> ManifestSet:
     """Put the objects of the charts at their places."""
     collector, hooks, faults = Collector(), list[Manifest](), list[str]()
+    notes = list[str]()
     inputs = set(answer["read"])
     placed: list[Manifest | None] = []
     charts: list[tuple[int, ManifestSet, Mapping[str, Any]]] = []
@@ -105,6 +107,7 @@ async def _joined(answer: Mapping[str, Any], request: RenderRequest) -> Manifest
         charts.append((len(placed), found, one))
         hooks += found.hooks
         faults += found.faults
+        notes += found.notes
         inputs |= set(found.inputs)
     own = collector.finish(request.checkout.revision)
     manifests = list(own)
@@ -116,6 +119,7 @@ async def _joined(answer: Mapping[str, Any], request: RenderRequest) -> Manifest
         manifests=tuple(manifests),
         hooks=tuple(hooks),
         faults=tuple(faults),
+        notes=tuple(dict.fromkeys(notes)),
         inputs=tuple(sorted(inputs)),
     )
 

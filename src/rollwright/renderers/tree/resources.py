@@ -154,11 +154,13 @@ class Resources(PageCollector):
         """Take a chart, to be rendered by whoever reads the answer."""
         self.added.append(Added(key=file, origin=Origin(file=file, line=line), chart=chart))
 
-    def add_object(self, body: Any, key: str, origin: Origin, *, document: str = "") -> None:
+    def add_object(
+        self, body: Any, key: str, origin: Origin, *, document: str = "", place: str = ""
+    ) -> None:
         """Take one object, changed by what scripts registered (TRE-26)."""
         given = self._patched(copy.deepcopy(body), origin)
         count = len(self._manifests)
-        super().add_object(given, key, origin, document=document)
+        super().add_object(given, key, origin, document=document, place=place)
         if len(self._manifests) > count:
             self._wrap(self._manifests[-1])
 

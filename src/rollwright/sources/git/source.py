@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from rollwright.errors import RenderError
 from rollwright.plugins import tree
+from rollwright.plugins.cache_folders import CacheFolder, writable
 from rollwright.plugins.contracts import Checkout, FetchRequest, Push
 from rollwright.plugins.git.program import GitProgram, Login
 from rollwright.plugins.secret_refs import SecretSource, read_secret
@@ -116,7 +117,8 @@ class Git(GitOptions):
 
         top = cache.tree(found, check)
         root = tree.inside(top, self.path or ".")
-        return Checkout(root=root, revision=found.revision, fence=top)
+        notes = (note,) if (note := self._kept_in.note) else ()
+        return Checkout(root=root, revision=found.revision, fence=top, notes=notes)
 
     def _found(self, cache: GitCache, revision: str) -> Found:
         """Return the commit to take.
@@ -158,10 +160,14 @@ class Git(GitOptions):
         return f"git {self.url}"
 
     def _cache(self, request: FetchRequest) -> GitCache:
-        return self._copies(request, self._login(request, self.cache.expanduser()))
+        return self._copies(request, self._login(request, self._kept_in.path))
+
+    @property
+    def _kept_in(self) -> CacheFolder:
+        return writable(self.cache.expanduser())
 
     def _copies(self, request: FetchRequest, login: Login) -> GitCache:
-        folder = self.cache.expanduser()
+        folder = self._kept_in.path
         if self.verify is not None:
             # Kept apart by who may sign: the signature of what is kept was looked at once.
             folder = folder / f"signed-{digest_of_signers(self.verify, request.base)}"
