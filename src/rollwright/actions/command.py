@@ -20,7 +20,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from rollwright.actions.command_allowed import SEARCH_PATH, allowed_program, find_program
+from rollwright.actions.command_allowed import (
+    SEARCH_PATH,
+    Refusal,
+    allowed_program,
+    find_program,
+    why_refused,
+)
 from rollwright.actions.process import Finished, Program, run_program
 from rollwright.errors import NotFound, excerpt
 from rollwright.plugins.contracts import ActionRequest
@@ -29,7 +35,7 @@ from rollwright.plugins.secret_refs import NamedSecret, read_secret
 from rollwright.rollouts.container_logs import all_forms, kept_log, quoted_lines
 from rollwright.rollouts.health.verdict import mask
 from rollwright.rollouts.report import Outcome, StepResult
-from rollwright.rollouts.spec.durations import Duration, format_duration
+from rollwright.rollouts.spec.durations import PositiveDuration, format_duration
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOADS_CODE = re.compile(
@@ -67,12 +73,6 @@ Text = Annotated[str, AfterValidator(_read_text)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Refusal:
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Ready:
     """What is started; ``hidden`` is what nobody may read in what it writes."""
 
@@ -94,7 +94,7 @@ class Command(BaseModel):
     cwd: Annotated[str, AfterValidator(_read_folder)] = Field(
         default=".", description="Where it runs, relative to the site."
     )
-    timeout: Duration = Field(
+    timeout: PositiveDuration = Field(
         default=timedelta(minutes=10),
         description="How long it may take; then it is killed.",
         json_schema_extra={"default": "10m"},
@@ -102,6 +102,11 @@ class Command(BaseModel):
     expect_exit_codes: tuple[_CODE, ...] = Field(
         default=(0,), min_length=1, description="Exit codes that are good."
     )
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs of this machine that it starts; a plan asks whether the site lets it."""
+        return self.argv[:1]
 
     def __str__(self) -> str:
         return f"run {excerpt(' '.join(self.argv), 80)}; a resumed run runs it again"
@@ -122,7 +127,7 @@ class Command(BaseModel):
     async def _run(self, request: ActionRequest) -> tuple[Outcome, str, str, str]:
         with tempfile.TemporaryDirectory(prefix="rollwright-") as home:
             ready = await asyncio.to_thread(self._ready, request, home)
-            if isinstance(ready, _Refusal):
+            if isinstance(ready, Refusal):
                 return Outcome.FAILED, ready.message, ready.hint, ""
             if request.must_stop():
                 return Outcome.CANCELLED, "the run was cancelled", "", ""
@@ -133,32 +138,24 @@ class Command(BaseModel):
                 return Outcome.FAILED, mask(words, ready.hidden), "", ""
         return self._verdict(finished, ready.hidden, self._limit(request))
 
-    def _ready(self, request: ActionRequest, home: str) -> _Ready | _Refusal:
+    def _ready(self, request: ActionRequest, home: str) -> _Ready | Refusal:
         """Find the program, the folder and the secrets; reads files."""
         name = self.argv[0]
-        if request.site is None or not request.commands:
-            return _Refusal(
-                message=f"the site lets no program be started; {name!r} is not",
-                hint="list it in site.toml: [plugins] commands",
-            )
-        site = request.site.resolve()
+        site = (request.site or Path()).resolve()
+        if refusal := why_refused(name, site, request.commands if request.site else ()):
+            return refusal
         path = find_program(name, site)
-        if path is None:
-            return _Refusal(message=f"no program {name!r}")
-        program = allowed_program(path, site, request.commands)
+        program = allowed_program(path, site, request.commands) if path else None
         if program is None:
-            return _Refusal(
-                message=f"the site does not let {name!r} be started ({path.resolve()})",
-                hint="add it to [plugins] commands in site.toml",
-            )
+            return Refusal(message=f"no program {name!r}")
         folder = (site / self.cwd).resolve()
         if not folder.is_dir() or not folder.is_relative_to(site):
-            return _Refusal(message=f"cwd {self.cwd!r} is no folder of the site")
+            return Refusal(message=f"cwd {self.cwd!r} is no folder of the site")
         return self._with_environment(request, program, folder, home)
 
     def _with_environment(
         self, request: ActionRequest, file: Path, folder: Path, home: str
-    ) -> _Ready | _Refusal:
+    ) -> _Ready | Refusal:
         secrets: set[str] = set()
         environment = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home}
         for name, value in self.env.items():
@@ -168,7 +165,7 @@ class Command(BaseModel):
             try:
                 environment[name] = read_secret(value, f"variable {name}")
             except NotFound as error:
-                return _Refusal(message=error.message, hint=error.hint or "")
+                return Refusal(message=error.message, hint=error.hint or "")
             secrets.add(environment[name])
         return _Ready(
             program=Program(file=file, arguments=self.argv, environment=environment, folder=folder),

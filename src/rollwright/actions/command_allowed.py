@@ -11,7 +11,8 @@ without wildcards may itself be a link: whoever wrote it named exactly that one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
@@ -28,6 +29,36 @@ def find_program(name: str, site: Path) -> Path | None:
         return Path(found) if found else None
     path = site / name
     return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a program is not started."""
+
+    message: str
+    hint: str = ""
+
+
+def why_refused(name: str, site: Path, allowed: Collection[str]) -> Refusal | None:
+    """Return why the site does not let a program be started, wherever it is.
+
+    Args:
+        name: As a document writes it.
+        site: Folder of the site.
+        allowed: Entries of ``[plugins] commands``.
+    """
+    if not allowed:
+        return Refusal(
+            message=f"the site lets no program be started; {name!r} is not",
+            hint="list it in site.toml: [plugins] commands",
+        )
+    path = find_program(name, site)
+    if path is None or allowed_program(path, site, allowed) is not None:
+        return None
+    return Refusal(
+        message=f"the site does not let {name!r} be started ({path.resolve()})",
+        hint="add it to [plugins] commands in site.toml",
+    )
 
 
 def allowed_program(path: Path, site: Path, allowed: Iterable[str]) -> Path | None:

@@ -39,7 +39,7 @@ from rollwright.plugins.secret_refs import read_secret
 from rollwright.rollouts.container_logs import all_forms
 from rollwright.rollouts.health.verdict import mask
 from rollwright.rollouts.report import Outcome, StepResult
-from rollwright.rollouts.spec.durations import Duration, format_duration
+from rollwright.rollouts.spec.durations import PositiveDuration, format_duration
 
 ATTEMPTS = 3
 """How often a request is sent at most, where that does no harm."""
@@ -84,7 +84,7 @@ class Http(BaseModel):
     body: str | None = Field(default=None, description="What is sent, as it stands.")
     json_body: Any = Field(default=None, alias="json", description="What is sent, as JSON.")
     expect: Expected = Field(default=("2xx",), description="Statuses that are good: 200, 2xx.")
-    timeout: Duration = Field(
+    timeout: PositiveDuration = Field(
         default=timedelta(seconds=15),
         description="How long all of it may take, repetitions too.",
         json_schema_extra={"default": "15s"},

@@ -14,12 +14,13 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from rollwright.actions.job_body import (
     RUN_OF,
+    RUNNABLE,
     body_in,
     is_former,
     is_of_this_run,
@@ -37,12 +38,12 @@ from rollwright.plugins.contracts import (
     Propagation,
 )
 from rollwright.plugins.options import OPTIONS
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.container_logs import KEPT_LINES
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef, ref_of
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, step_outcome
-from rollwright.rollouts.spec.durations import Duration
+from rollwright.rollouts.spec.durations import PositiveDuration
 from rollwright.rollouts.status import ObjectStatus
 
 _STOPPED = "the run was cancelled"
@@ -87,6 +88,7 @@ class Job(BaseModel):
     """Runs each Job or Pod that the step names to its end."""
 
     model_config = OPTIONS
+    kinds: ClassVar = RUNNABLE
 
     name: RunName = Field(
         default=RunName.UNIQUE,
@@ -109,7 +111,7 @@ class Job(BaseModel):
         strict=True,
         description="Lines of each container's log that are kept, the last ones.",
     )
-    timeout: Duration | None = Field(
+    timeout: PositiveDuration | None = Field(
         default=None, description="How long it may take; without it, as long as any action may."
     )
 

@@ -36,9 +36,13 @@ _OF_THE_INVENTORY = frozenset({ROLLOUT_LABEL, PART_OF})
 _OF_THE_SERVER = frozenset({"generateName", "uid", "resourceVersion", "creationTimestamp"})
 
 
+RUNNABLE = frozenset({("batch", "Job"), ("", "Pod")})
+"""What runs to an end."""
+
+
 def is_runnable(ref: ObjectRef) -> bool:
     """Whether an object runs to an end: a Job or a Pod."""
-    return (ref.group, ref.kind) in {("batch", "Job"), ("", "Pod")}
+    return ref.group_kind in RUNNABLE
 
 
 def name_in(manifest: Manifest, run_id: str, *, is_unique: bool) -> str:

@@ -41,7 +41,9 @@ class Pause(BaseModel):
 
     model_config = OPTIONS
 
-    duration: Duration | None = Field(default=None, description="How long to wait.")
+    duration: Duration | None = Field(
+        default=None, description="How long to wait; 0s for not at all."
+    )
     until: Until | None = Field(
         default=None, description="approval: until a person says go, instead of a duration."
     )

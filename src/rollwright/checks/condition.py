@@ -31,7 +31,7 @@ class Condition(BaseModel):
         type: Type of the condition, such as ``Available``.
         status: ``True``, ``False`` or ``Unknown``.
         reason: The reason that it must give; any by default.
-        timeout: Longest wait since the step began; by default only the rollout's own limit.
+        timeout: Longest wait since the step began; 0 for no limit, by default the rollout's own.
     """
 
     model_config = OPTIONS

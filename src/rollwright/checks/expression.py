@@ -45,7 +45,7 @@ class Expression(BaseModel):
     Attributes:
         expr: The expression that must become true.
         failure: An expression that must not become true: it ends the step as failed.
-        timeout: Longest wait since the step began; by default only the rollout's own limit.
+        timeout: Longest wait since the step began; 0 for no limit, by default the rollout's own.
     """
 
     model_config = OPTIONS

@@ -17,7 +17,7 @@ class Healthy(BaseModel):
     """Wait until the object is as desired and works; fail as soon as its verdict is Failed.
 
     Attributes:
-        timeout: Longest wait since the step began; by default only the rollout's own limit.
+        timeout: Longest wait since the step began; 0 for no limit, by default the rollout's own.
     """
 
     model_config = OPTIONS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel
 
 from rollwright.checks.pods import container_statuses, ends_of, name_of, pods_of_job
@@ -12,6 +14,7 @@ from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.health.subject import by_type
 from rollwright.rollouts.manifest import Body
 
+_JOB = ("batch", "Job")
 _KILLED = "OOMKilled"
 
 
@@ -25,6 +28,7 @@ class JobOOMKilled(BaseModel):
     """
 
     model_config = OPTIONS
+    kinds: ClassVar = frozenset({_JOB})
 
     report: Report | None = None
 
@@ -41,7 +45,7 @@ class JobOOMKilled(BaseModel):
         gone = absence(request)
         if request.object is None:
             return undecided(request, gone)
-        if request.object.ref.group_kind != ("batch", "Job"):
+        if request.object.ref.group_kind != _JOB:
             return failed("object is not a Job")
         body = request.object.body
         if killed := _killed(body, request.pods):

@@ -35,8 +35,8 @@ class PodsRestarting(BaseModel):
 
     Attributes:
         threshold: So many restarts of one pod are a failure.
-        window: Only restarts of this last stretch of time count; by default all since the step
-            began.
+        window: Only restarts of this last stretch of time count; by default, or with 0, all since
+            the step began.
         report: An SQL statement instead of the failure; the step counts as done then.
     """
 
