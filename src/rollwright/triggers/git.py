@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import ClassVar
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -42,14 +43,14 @@ class _Poll:
         request: What may be used.
         paths: Globs of files that count; empty leaves it to the source.
         seen: The revision that each rollout was last looked at.
-        found: What is to be handed over.
+        found: What is to be handed over, together what was found at once.
         places: How many servers are asked at a time.
     """
 
     request: ListenRequest
     paths: tuple[str, ...]
     seen: dict[str, str]
-    found: asyncio.Queue[_Look] = field(default_factory=asyncio.Queue)
+    found: asyncio.Queue[tuple[_Look, ...]] = field(default_factory=asyncio.Queue)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
@@ -57,6 +58,9 @@ class Git(BaseModel):
     """Fires for each rollout whose source moved."""
 
     model_config = OPTIONS
+
+    asks_sources: ClassVar[bool] = True
+    """It is of no use while the sources of its rollouts do not answer."""
 
     interval: Duration = Field(
         default=timedelta(minutes=1), description="From one look to the next."
@@ -83,14 +87,16 @@ class Git(BaseModel):
         tasks = [asyncio.create_task(self._watch(poll, rollouts)) for rollouts in _groups(request)]
         try:
             while tasks:
-                look = await poll.found.get()
-                if look.fires:
+                looks = await poll.found.get()
+                # One push is one event, however many rollouts it is for (TR-14).
+                if moved := tuple(one.rollout for one in looks if one.fires):
+                    revision = looks[0].revision
                     yield Firing(
-                        id=f"{request.name}:{look.rollout}:{look.revision}",
-                        rollouts=(look.rollout,),
-                        revision=look.revision,
+                        id=f"{request.name}:{moved[0]}:{revision}",
+                        rollouts=moved,
+                        revision=revision,
                     )
-                poll.seen[look.rollout] = look.revision
+                poll.seen |= {one.rollout: one.revision for one in looks}
                 if poll.found.empty():
                     known = set(request.rollouts)
                     await request.remember({k: v for k, v in poll.seen.items() if k in known})
@@ -137,13 +143,15 @@ def _groups(request: ListenRequest) -> Iterable[tuple[str, ...]]:
 
 async def _look(poll: _Poll, rollouts: tuple[str, ...], offered: dict[str, str]) -> None:
     revision = await poll.request.resolve(rollouts[0])
+    looks = []
     for rollout in rollouts:
         old = offered.get(rollout, "")
-        if old == revision:
-            continue
-        fires = await _must_fire(poll, rollout, old, revision)
-        offered[rollout] = revision
-        poll.found.put_nowait(_Look(rollout, revision, fires))
+        if old != revision:
+            fires = await _must_fire(poll, rollout, old, revision)
+            looks.append(_Look(rollout, revision, fires))
+    offered |= {one.rollout: one.revision for one in looks}
+    if looks:
+        poll.found.put_nowait(tuple(looks))
 
 
 async def _must_fire(poll: _Poll, rollout: str, old: str, new: str) -> bool:

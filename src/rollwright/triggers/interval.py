@@ -19,6 +19,8 @@ from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.spec.durations import Duration
 
 LAST = "last"
+_LONGEST_NAP = 60.0
+"""Seconds after which the clock is looked at again: it may have been set, or have stood still."""
 
 
 class First(StrEnum):
@@ -54,16 +56,23 @@ class Interval(BaseModel):
         last = (await request.recall()).get(LAST, "")
         due = self._first_due(last)
         while True:
-            await asyncio.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
+            await self._until(due)
             fired_at = datetime.now(UTC)
             yield Firing(id=f"{request.name}:{fired_at.isoformat()}")
             await request.remember({LAST: fired_at.isoformat()})
             due = fired_at + self._wait()
 
+    async def _until(self, due: datetime) -> None:
+        """Wait until then; a clock that is set back makes it no longer than an interval."""
+        while (left := due - datetime.now(UTC)) > timedelta(0):
+            longest = self.every * (1 + self.jitter / 100)
+            due = min(due, due - left + longest)
+            await asyncio.sleep(min(left.total_seconds(), longest.total_seconds(), _LONGEST_NAP))
+
     def _first_due(self, last: str) -> datetime:
-        if last:
-            return datetime.fromisoformat(last) + self._wait()
         now = datetime.now(UTC)
+        if last:
+            return min(datetime.fromisoformat(last), now) + self._wait()
         return now if self.first is First.NOW else now + self._wait()
 
     def _wait(self) -> timedelta:

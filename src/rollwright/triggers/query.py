@@ -6,7 +6,8 @@ After: one run per row, or per key, with the row as its configuration.
 The same rows are found at every poll, and every poll runs them again unless the run of their key is
 still at work (DOC-54): the older system did so, rows are often a list of what is to be kept as it
 is, and a run that finds nothing to do costs little. Where rows are many or rarely change,
-``once: perContent`` runs one again only when what it holds has changed.
+``once: perContent`` runs one again only when what it holds has changed. What was made for a row
+that is gone stays, as it did then, unless ``gone: remove`` says otherwise.
 
 Statements are text of documents; what comes from outside is at most a bound parameter.
 """
@@ -14,27 +15,27 @@ Statements are text of documents; what comes from outside is at most a bound par
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import orjson
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from rollwright.documents import load_all
-from rollwright.errors import InvalidDocument, InvalidSpec, NotFound, Refused, RolloutError
-from rollwright.plugins.contracts import Firing, ListenRequest
-from rollwright.plugins.options import OPTIONS, problems_of
+from rollwright.errors import Refused, RolloutError
+from rollwright.plugins.contracts import Firing, ListenRequest, SiteName
+from rollwright.plugins.options import OPTIONS
 from rollwright.rollouts.spec.durations import Duration
+from rollwright.triggers.query_rows import Answer, Found, Row, RowQuery, keyed, read_file
 
 RAW_CONFIG = "generic-operator/config"
 """What older sources import as the raw configuration; for grouped rows it is a list."""
 
-Row = Mapping[str, Any]
+LARGE_BYTES = 64 * 2**10
+"""Of what a firing brings along; what is larger is asked for again when its run begins."""
 
 
 class Once(StrEnum):
@@ -46,46 +47,19 @@ class Once(StrEnum):
     """When what it holds has changed, or it was gone meanwhile."""
 
 
-class RowQuery(BaseModel):
-    """One statement whose rows are runs; an entry of a file of the older form has no more."""
+class Gone(StrEnum):
+    """What becomes of what was made for a row that is gone."""
 
-    model_config = OPTIONS
-
-    name: str = Field(default="", description="What messages call it.")
-    database: str = Field(
-        min_length=1, description="A database of the site.", validation_alias="databaseName"
-    )
-    query: str = Field(min_length=1, description="One SQL statement that reads.")
-    key: str = Field(min_length=1, description="The column whose value tells instances apart.")
-    groups_rows_to_array: bool = Field(
-        default=False, strict=True, description="One run for all rows of a key."
-    )
-
-    @property
-    def what(self) -> str:
-        """What messages call it."""
-        return f"query {self.name!r}" if self.name else f"query of database {self.database!r}"
-
-
-class _OlderFile(BaseModel):
-    model_config = OPTIONS
-
-    triggers: tuple[RowQuery, ...] = Field(min_length=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """The rows of one key."""
-
-    key: str
-    rows: tuple[Row, ...]
-    digest: str
+    KEEP = "keep"
+    REMOVE = "remove"
 
 
 class Query(BaseModel):
     """Asks a database again and again; its rows start runs."""
 
     model_config = OPTIONS
+
+    has_instances: ClassVar[bool] = True
 
     database: str = Field(default="", description="A database of the site.")
     query: str = Field(default="", description="One SQL statement that reads.")
@@ -105,11 +79,15 @@ class Query(BaseModel):
     interval: Duration = Field(
         default=timedelta(seconds=10),
         description="From one poll to the next.",
-        json_schema_extra={"default": "10s"},
     )
     once: Once = Field(
         default=Once.NEVER,
         description="never: rows are run at every poll; perContent: when they have changed.",
+    )
+    gone: Gone = Field(
+        default=Gone.KEEP,
+        description="What becomes of what was made for a row that is gone; an answer without any"
+        " row removes nothing.",
     )
     file: str = Field(
         default="", description="A file of the older form that holds all this: {triggers: […]}."
@@ -151,126 +129,179 @@ class Query(BaseModel):
 
     async def listen(self, request: ListenRequest) -> AsyncIterator[Firing]:
         """Poll for ever; a database that is away is asked again at the next poll."""
-        queries: tuple[RowQuery, ...] = () if self.file else (self._own(),)
-        if self.file:
-            queries = await asyncio.to_thread(read_file, self.file, request.folders)
+        queries = await self._queries(request)
         memory = dict(await request.recall()) if self.once is Once.PER_CONTENT else {}
+        made = set(await request.known()) if self._removes(request) else set()
         while True:
+            keys, is_whole = set[str](), True
             for place, one in enumerate(queries):
-                async for firing in self._poll(request, one, f"{place}:", memory):
+                answer = await self._answer(request, one)
+                is_whole = is_whole and answer.is_whole
+                keys |= answer.found.keys()
+                async for firing in self._fired(request, place, one, answer, memory):
                     yield firing
+            if is_whole and not self._finds_nothing(request, made, keys):
+                request.recovered()
+                for key in self._gone(request, made, keys):
+                    yield _removal(request, key)
+                made = keys or made
             await asyncio.sleep(self.interval.total_seconds())
 
-    async def _poll(
-        self, request: ListenRequest, one: RowQuery, prefix: str, memory: dict[str, str]
-    ) -> AsyncIterator[Firing]:
-        """Ask once; ``memory`` is what was run last, by place of the query and key."""
+    async def freshen(self, request: ListenRequest, firing: Firing) -> Firing | None:
+        """Return a firing with what was not kept with it; with its rows, where they are large."""
+        place = _place_of(firing.id)
+        queries = await self._queries(request)
+        if firing.is_gone or (place is not None and place >= len(queries)):
+            return firing
+        if place is None:
+            return await self._asked_by_hand(request, queries, firing)
+        return await self._with_rows(request, queries[place], firing)
+
+    async def _asked_by_hand(
+        self, request: ListenRequest, queries: tuple[RowQuery, ...], firing: Firing
+    ) -> Firing | None:
+        """Return a firing with the rows of its key, whichever query finds them."""
+        for one in queries:
+            found = await self._with_rows(request, one, firing)
+            if found is not None:
+                return found
+        return None
+
+    async def _with_rows(
+        self, request: ListenRequest, one: RowQuery, firing: Firing
+    ) -> Firing | None:
+        config = firing.config
+        if not config:
+            found, _faults = keyed(one, await self._ask(request, one))
+            rows = next((rows.rows for rows in found if rows.key == firing.key), None)
+            if rows is None:
+                return None
+            config = _config(one, rows)
+        data = {RAW_CONFIG: config["rows"]} if one.groups_rows_to_array else {}
+        return replace(firing, config=config, data=data)
+
+    async def removed(self, request: ListenRequest, firing: Firing) -> None:
+        """Let go of nothing: a row is not kept from vanishing."""
+
+    def site_names(self, folders: tuple[Path, ...]) -> tuple[SiteName, ...]:
+        """Return the databases that are asked, and what they are asked."""
+        queries = read_file(self.file, folders) if self.file else (self._own(),)
+        option = "file" if self.file else "database"
+        return tuple(
+            SiteName(
+                table="databases",
+                name=one.database,
+                option=option,
+                statement=one.query,
+                column=one.key,
+            )
+            for one in queries
+        )
+
+    async def _queries(self, request: ListenRequest) -> tuple[RowQuery, ...]:
+        if self.file:
+            return await asyncio.to_thread(read_file, self.file, request.folders)
+        return (self._own(),)
+
+    def _removes(self, request: ListenRequest) -> bool:
+        return self.gone is Gone.REMOVE and request.is_per_key
+
+    def _finds_nothing(self, request: ListenRequest, made: set[str], keys: set[str]) -> bool:
+        """Whether no row at all was found where there were some: that is rather a mistake."""
+        if not made or keys or not self._removes(request):
+            return False
+        words = f"trigger {request.name}: its query found no row at all, so nothing is removed"
+        request.failed(Refused(words, hint="remove what is not wanted: rollwright delete"))
+        return True
+
+    def _gone(self, request: ListenRequest, made: set[str], keys: set[str]) -> list[str]:
+        """Return what is to be removed."""
+        return sorted(made - keys) if keys and self._removes(request) else []
+
+    async def _ask(self, request: ListenRequest, one: RowQuery) -> tuple[Row, ...]:
+        return await request.query(one.database, one.query, *self.parameters)
+
+    async def _answer(self, request: ListenRequest, one: RowQuery) -> Answer:
+        """Ask once; what goes wrong is told."""
         polled_at = datetime.now(UTC)
         try:
-            found = await self._ask(request, one)
+            found, faults = keyed(one, await self._ask(request, one))
+            _refuse_several(request, one, found)
         except (RolloutError, OSError, TimeoutError) as error:
             request.failed(error)
-            return
-        fresh = {f"{prefix}{rows.key}": rows for rows in found}
+            return Answer(polled_at=polled_at)
+        for fault in faults:
+            request.failed(fault)
+        by_key = {rows.key: rows for rows in found}
+        return Answer(polled_at=polled_at, found=by_key, is_answered=True, is_whole=not faults)
+
+    async def _fired(
+        self,
+        request: ListenRequest,
+        place: int,
+        one: RowQuery,
+        answer: Answer,
+        memory: dict[str, str],
+    ) -> AsyncIterator[Firing]:
+        """Fire for an answer; ``memory`` is what was run last, by place of the query and key."""
+        prefix = f"{place}:"
         before = {key: text for key, text in memory.items() if key.startswith(prefix)}
-        for key, rows in fresh.items():
-            if before.get(key) != rows.digest:
-                yield self._firing(request, one, rows, polled_at)
-        now = {key: rows.digest for key, rows in fresh.items()}
-        if self.once is Once.PER_CONTENT and now != before:
+        now = {f"{prefix}{key}": rows.digest for key, rows in answer.found.items()}
+        for key, rows in answer.found.items():
+            if before.get(f"{prefix}{key}") != rows.digest:
+                id_ = _id(request, place, one, rows, answer.polled_at)
+                yield self._firing(request, one, rows, id_)
+        if self.once is Once.PER_CONTENT and answer.is_answered and now != before:
             for key in before.keys() - now.keys():
                 del memory[key]
             memory.update(now)
             await request.remember(memory)
 
-    async def _ask(self, request: ListenRequest, one: RowQuery) -> tuple[_Found, ...]:
-        rows = await request.query(one.database, one.query, *self.parameters)
-        found, faults = keyed(one, rows)
-        for fault in faults:
-            request.failed(fault)
-        if len({rows.key for rows in found}) > 1 and not request.is_per_key:
-            raise Refused(
-                f"{one.what}: {len(found)} keys are for one rollout, and each run would remove"
-                " what the others made",
-                hint="write `instances: perKey` in the trigger, or select one row",
-            )
-        return found
-
-    def _firing(
-        self, request: ListenRequest, one: RowQuery, found: _Found, polled_at: datetime
-    ) -> Firing:
-        """Return what one key fires; a poll of its own makes it another firing."""
-        parts = (request.name, one.name, found.key, found.digest, polled_at.isoformat())
-        rows = [dict(row) for row in found.rows]
+    def _firing(self, request: ListenRequest, one: RowQuery, found: Found, id_: str) -> Firing:
+        is_large = found.size > LARGE_BYTES
         return Firing(
-            id=f"{request.name}:{sha256(repr(parts).encode()).hexdigest()[:32]}",
+            id=id_,
             key=found.key,
             actor=f"trigger {request.name}",
-            config={"rows": rows} if one.groups_rows_to_array else rows[0],
-            data={RAW_CONFIG: rows} if one.groups_rows_to_array else {},
-            when_active="drop",
+            config={} if is_large else _config(one, found.rows),
+            # What is fired once for a change must not be lost while the run before is at work.
+            when_active="queue" if self.once is Once.PER_CONTENT else "drop",
         )
 
 
-def keyed(
-    one: RowQuery, rows: Iterable[Row]
-) -> tuple[tuple[_Found, ...], tuple[InvalidDocument, ...]]:
-    """Return rows by their keys in the order they came, and what is wrong with others.
-
-    Without grouping a second row of a key is left out: its run would be at work (DOC-54).
-    """
-    by_key: dict[str, list[Row]] = {}
-    faults: list[InvalidDocument] = []
-    for row in rows:
-        if one.key not in row:
-            known = ", ".join(sorted(row))
-            faults.append(InvalidDocument(f"{one.what}: no column {one.key!r}; known: {known}"))
-            break  # the others have the same columns
-        if row[one.key] is None or row[one.key] == "":
-            faults.append(InvalidDocument(f"{one.what}: a row has no key: {one.key} is empty"))
-            continue
-        mine = by_key.setdefault(key_text(row[one.key]), [])
-        if one.groups_rows_to_array or not mine:
-            mine.append(row)
-    return tuple(_found(by_key)), tuple(dict.fromkeys(faults))
+def _refuse_several(request: ListenRequest, one: RowQuery, found: Collection[Found]) -> None:
+    if len(found) > 1 and not request.is_per_key:
+        raise Refused(
+            f"{one.what}: {len(found)} keys are for one rollout, and each run would remove"
+            " what the others made",
+            hint="leave out `instances: one` in the trigger, or select one row",
+        )
 
 
-def _found(by_key: Mapping[str, Sequence[Row]]) -> Iterator[_Found]:
-    for key, rows in by_key.items():
-        content = orjson.dumps(rows, option=orjson.OPT_SORT_KEYS, default=str)
-        yield _Found(key=key, rows=tuple(rows), digest=sha256(content).hexdigest()[:24])
+def _config(one: RowQuery, rows: Sequence[Row]) -> Mapping[str, Any]:
+    found = [dict(row) for row in rows]
+    return {"rows": found} if one.groups_rows_to_array else found[0]
 
 
-def key_text(value: Any) -> str:
-    """Return a key for the value of a column (DOC-53).
-
-    A string is what it is; bytes arrive as hex already; anything else is as it is printed.
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).hex()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+def _id(
+    request: ListenRequest, place: int, one: RowQuery, found: Found, polled_at: datetime
+) -> str:
+    """Return what names a firing; a poll of its own makes it another one."""
+    parts = (request.name, one.name, found.key, found.digest, polled_at.isoformat())
+    return f"{request.name}:{place}:{sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
-def read_file(name: str, folders: tuple[Path, ...]) -> tuple[RowQuery, ...]:
-    """Read a file of the older form.
+def _place_of(id_: str) -> int | None:
+    """Return the place of the query that fired."""
+    [_name, place, *_] = [*id_.rsplit(":", 2), ""]
+    return int(place) if place.isdigit() else None
 
-    Raises:
-        NotFound: It is in none of the folders.
-        InvalidDocument: It is no YAML or JSON.
-        InvalidSpec: It holds no queries; every problem is in it.
-    """
-    places = [folder / Path(name).expanduser() for folder in folders]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        where = ", ".join(map(str, folders)) or "no folder"
-        raise NotFound(f"no file {name!r}; looked in {where}")
-    documents = load_all(file.read_bytes(), name=str(file))
-    value = documents[0].value if len(documents) == 1 else None
-    try:
-        return _OlderFile.model_validate(value).triggers
-    except ValidationError as error:
-        raise InvalidSpec(problems_of(error, where=str(file), path="")) from error
+
+def _removal(request: ListenRequest, key: str) -> Firing:
+    digest = sha256(key.encode()).hexdigest()[:32]
+    return Firing(
+        id=f"{request.name}:gone:{digest}",
+        key=key,
+        actor=f"trigger {request.name}",
+        is_gone=True,
+    )

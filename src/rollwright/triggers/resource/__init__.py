@@ -4,7 +4,8 @@ Before: a custom resource was created, changed or deleted, or something changed 
 After: there is a run for it, and its deletion waits until what was made for it is removed.
 
 ``options`` says what is watched, ``informers`` what is there, ``turns`` which key is due,
-``values`` what a run gets of it, ``guard`` keeps a deletion waiting.
+``lookout`` what is fired for it, ``values`` what a run gets of it, ``guard`` keeps a deletion
+waiting, ``reading`` asks for single objects.
 """
 
 from __future__ import annotations

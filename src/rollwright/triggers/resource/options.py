@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -19,14 +20,32 @@ from rollwright.rollouts.triggering.keys import KeyAction, KeyTransformation
 from rollwright.rollouts.triggering.selectors import Operator, selector_text
 
 
-class KeyStep(BaseModel):
-    """One transformation of keys."""
+class _Given(BaseModel):
+    """Options of which null, and nothing after a colon, are as good as left out."""
 
     model_config = OPTIONS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {key: value for key, value in given.items() if value is not None}
+
+
+class KeyStep(_Given):
+    """One transformation of keys; an empty text means the default, as in older files."""
 
     action: KeyAction = Field(default=KeyAction.REPLACE, description="replace, keep or drop.")
     regex: str = Field(default="(.*)", description="A pattern, as Go reads it.")
     replacement: str = Field(default="$1", description="What a key that matches becomes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {key: value for key, value in given.items() if value != ""}
 
     @field_validator("regex")
     @classmethod
@@ -40,14 +59,12 @@ class KeyStep(BaseModel):
         return KeyTransformation(action=self.action, regex=self.regex, replacement=self.replacement)
 
 
-class LabelExpression(BaseModel):
+class LabelExpression(_Given):
     """One comparison of a label."""
 
-    model_config = OPTIONS
-
-    key: str
-    operator: Operator
-    values: tuple[str, ...] = ()
+    key: str = Field(description="Name of the label.")
+    operator: Operator = Field(description="How it is compared.")
+    values: tuple[str, ...] = Field(default=(), description="What it is compared with.")
 
     @model_validator(mode="after")
     def _fits(self) -> LabelExpression:
@@ -55,13 +72,13 @@ class LabelExpression(BaseModel):
         return self
 
 
-class LabelSelector(BaseModel):
+class LabelSelector(_Given):
     """Labels that objects have; all of it must hold."""
 
-    model_config = OPTIONS
-
-    match_labels: Mapping[str, str] = Field(default={})
-    match_expressions: tuple[LabelExpression, ...] = ()
+    match_labels: Mapping[str, str] = Field(default={}, description="Labels with their values.")
+    match_expressions: tuple[LabelExpression, ...] = Field(
+        default=(), description="Comparisons of labels."
+    )
 
     @property
     def text(self) -> str:
@@ -70,10 +87,8 @@ class LabelSelector(BaseModel):
         return selector_text(self.match_labels, expressions)
 
 
-class Watched(BaseModel):
+class Watched(_Given):
     """Objects of one kind."""
-
-    model_config = OPTIONS
 
     name: str = Field(min_length=1, description="What renderers import them as: NAME/list.")
     kind: str = Field(min_length=1, description="Kind of the objects.")
@@ -157,7 +172,7 @@ def read_watching(name: str, folders: tuple[Path, ...]) -> Watching:
     try:
         found = Watching.model_validate(value)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error, where=str(file), path="")) from error
+        raise InvalidSpec(problems_of(error, where=str(file), path="", form=Watching)) from error
     if not found.resources:
         message = "missing: what is watched"
         raise InvalidSpec([Problem(where=str(file), path="resources", message=message)])

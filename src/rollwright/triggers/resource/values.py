@@ -9,10 +9,12 @@ gets may end in any object. Nor does anybody need the bookkeeping of field manag
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rollwright.plugins.contracts import Subject
 from rollwright.rollouts.live import LiveObject
+from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.triggering.changes import last_writer
 from rollwright.triggers.resource.options import Watched
 
@@ -32,10 +34,26 @@ def body_of(watched: Watched, live: LiveObject) -> dict[str, Any]:
     return {key: one for key, one in body.items() if key not in _SECRET}
 
 
-def list_of(watched: Watched, objects: Iterable[LiveObject]) -> list[Mapping[str, Any]]:
-    """Return all objects of a resource, in the order of their names."""
-    placed = sorted(objects, key=lambda one: (one.ref.namespace, one.ref.name))
-    return [body_of(watched, one) for one in placed]
+@dataclass(slots=True)
+class Lists:
+    """The lists that runs import; what did not change is one and the same value in all of them.
+
+    A thousand runs of a thousand objects would otherwise be a million copies.
+    """
+
+    _known: dict[str, dict[ObjectRef, tuple[LiveObject, dict[str, Any]]]] = field(
+        default_factory=dict
+    )
+
+    def of(self, watched: Watched, objects: Iterable[LiveObject]) -> list[Mapping[str, Any]]:
+        """Return all objects of a resource, in the order of their names."""
+        placed = sorted(objects, key=lambda one: (one.ref.namespace, one.ref.name))
+        former, now = self._known.get(watched.name, {}), {}
+        for one in placed:
+            known = former.get(one.ref)
+            now[one.ref] = known if known and known[0] is one else (one, body_of(watched, one))
+        self._known[watched.name] = now
+        return [body for _, body in now.values()]
 
 
 def subject_of(live: LiveObject, cluster: str, *, is_told: bool) -> Subject:

@@ -27,7 +27,7 @@ def pushes_that_count(options: WebhookOptions, meaning: Meaning) -> tuple[Push, 
 
     ``None`` for a delivery that means nothing; empty for one that names no repository.
     """
-    if meaning.event == PING or not _is_wanted_event(options, meaning):
+    if meaning.event == PING or not is_wanted_event(options, meaning):
         return None
     there = tuple(one for one in meaning.pushes if _counts(options, one))
     if meaning.pushes and not there:
@@ -37,7 +37,8 @@ def pushes_that_count(options: WebhookOptions, meaning: Meaning) -> tuple[Push, 
     return None if names_none or is_empty_push else there
 
 
-def _is_wanted_event(options: WebhookOptions, meaning: Meaning) -> bool:
+def is_wanted_event(options: WebhookOptions, meaning: Meaning) -> bool:
+    """Whether the document asks for such an event."""
     if options.events:
         return any(fnmatchcase(meaning.event, one) for one in options.events)
     return meaning.is_push
@@ -46,19 +47,20 @@ def _is_wanted_event(options: WebhookOptions, meaning: Meaning) -> bool:
 def _counts(options: WebhookOptions, push: Push) -> bool:
     if push.is_deleted:
         return False
-    if options.repositories and not _matches(push.repository, options.repositories):
+    if options.repositories and not matches(push.repository, options.repositories):
         return False
-    if options.refs and not _matches(push.ref, options.refs):
+    if options.refs and not matches(push.ref, options.refs):
         return False
     return not options.paths or push.changed is None or _touches(push.changed, options.paths)
 
 
-def _matches(name: str, globs: tuple[str, ...]) -> bool:
+def matches(name: str, globs: tuple[str, ...]) -> bool:
+    """Whether a name is one of those that globs mean."""
     return any(fnmatchcase(name, one) for one in globs)
 
 
 def _touches(changed: tuple[str, ...], globs: tuple[str, ...]) -> bool:
-    return any(_matches(name, globs) for name in changed)
+    return any(matches(name, globs) for name in changed)
 
 
 def concerned(
@@ -68,6 +70,8 @@ def concerned(
     if options.type not in FORGES:
         hint = pushes[0] if pushes else Push()
         return tuple((one, hint) for one in candidates)
+    if not pushes:  # an event that was asked for, and that names no repository
+        return tuple((one, Push()) for one in candidates)
     return tuple(_pairs(candidates, pushes, is_path_given=bool(options.paths)))
 
 

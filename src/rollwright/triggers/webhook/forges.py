@@ -27,6 +27,8 @@ from rollwright.triggers.webhook.meaning import (
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
+KIN = ("gitea", "forgejo", "gogs")
+"""What Gitea and its kin call their headers."""
 _MOST_COMMITS = 2048
 """GitHub lists no more."""
 _LISTS = ("added", "modified", "removed")
@@ -38,8 +40,9 @@ def github(sent: Sent) -> Meaning:
 
 
 def gitea(sent: Sent) -> Meaning:
-    """Read a delivery of Gitea, or of Forgejo, which speaks alike."""
-    return _like_github(sent, sent.headers.get("x-gitea-event", ""), "x-gitea-delivery")
+    """Read a delivery of Gitea, or of Forgejo or Gogs, which speak alike."""
+    name = next((one for one in KIN if sent.headers.get(f"x-{one}-event")), KIN[0])
+    return _like_github(sent, sent.headers.get(f"x-{name}-event", ""), f"x-{name}-delivery")
 
 
 def _like_github(sent: Sent, event: str, id_header: str) -> Meaning:

@@ -18,7 +18,9 @@ from rollwright.triggers.webhook.origin import (
     logged_in,
     signed,
     signed_as_named,
+    signed_payload,
     told,
+    told_or_borne,
 )
 
 
@@ -65,7 +67,9 @@ KINDS: Mapping[Sender, Kind] = {
     Sender.GITHUB: Kind(
         shown=signed("x-hub-signature-256", prefix="sha256="), read=forges.github, is_signed=True
     ),
-    Sender.GITEA: Kind(shown=signed("x-gitea-signature"), read=forges.gitea, is_signed=True),
+    Sender.GITEA: Kind(
+        shown=signed_payload(*(f"x-{one}-signature" for one in forges.KIN)), read=forges.gitea, is_signed=True
+    ),
     Sender.BITBUCKET: Kind(shown=_HUB, read=forges.bitbucket, is_signed=True),
     Sender.BITBUCKET_SERVER: Kind(shown=_HUB, read=forges.bitbucket_server, is_signed=True),
     Sender.GITLAB: Kind(shown=told("x-gitlab-token"), read=forges.gitlab),
@@ -73,7 +77,7 @@ KINDS: Mapping[Sender, Kind] = {
     Sender.GENERIC_HMAC: Kind(shown=signed_as_named, read=plain.generic, is_signed=True),
     Sender.GENERIC_OIDC: Kind(shown=None, read=plain.generic),
     Sender.GCR: Kind(shown=None, read=registries.gcr),
-    Sender.HARBOR: Kind(shown=addressed_and(told("authorization"), "authorization"), read=registries.harbor),
+    Sender.HARBOR: Kind(shown=addressed_and(told_or_borne("authorization"), "authorization"), read=registries.harbor),
     Sender.QUAY: Kind(shown=addressed, read=registries.quay),
     Sender.DOCKERHUB: Kind(shown=addressed, read=registries.dockerhub),
     Sender.NEXUS: Kind(

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from rollwright.plugins.contracts import Delivery
 from rollwright.plugins.hooks import hook_id
+from rollwright.triggers.webhook.bodies import payload_of
 
 ALGORITHMS = ("sha256", "sha384", "sha512")
 """What ``X-Signature`` may be made with."""
@@ -61,6 +62,24 @@ def signed(header: str, *, prefix: str = "", algorithm: str = "sha256") -> Shown
     return is_signed
 
 
+def signed_payload(*headers: str) -> Shown:
+    """Return the check of an HMAC over what a form holds, or over a body that is none.
+
+    Gitea and its kin sign the JSON, and put it into a form afterwards where one is asked for.
+    The first of the headers that is there counts.
+    """
+
+    def is_signed(claim: Claim, token: bytes) -> bool:
+        given = next((claim.headers[one] for one in headers if claim.headers.get(one)), "")
+        body = claim.delivery.body
+        texts = dict.fromkeys((body, payload_of(body, claim.headers)))
+        wanted = [hmac.new(token, text, "sha256").hexdigest() for text in texts]
+        found = [_is_same(given.lower(), one) for one in wanted]
+        return any(found)
+
+    return is_signed
+
+
 def signed_as_named(claim: Claim, token: bytes) -> bool:
     """Check ``X-Signature: <algorithm>=<hex>``."""
     algorithm, _, given = claim.headers.get("x-signature", "").partition("=")
@@ -76,6 +95,18 @@ def told(header: str) -> Shown:
 
     def is_told(claim: Claim, token: bytes) -> bool:
         return hmac.compare_digest(_bytes(claim.headers.get(header, "")), token)
+
+    return is_told
+
+
+def told_or_borne(header: str) -> Shown:
+    """Return the check of a header that holds the secret, which may stand behind ``Bearer``."""
+    is_told_plainly = told(header)
+
+    def is_told(claim: Claim, token: bytes) -> bool:
+        scheme, _, rest = claim.headers.get(header, "").partition(" ")
+        is_borne = hmac.compare_digest(_bytes(rest.strip()), token) and scheme.lower() == "bearer"
+        return is_told_plainly(claim, token) or is_borne
 
     return is_told
 

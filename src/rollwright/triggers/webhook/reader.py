@@ -10,28 +10,42 @@ read, and nothing of one that did is believed: it chooses among the rollouts of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from rollwright.errors import Forged, InvalidDocument
-from rollwright.plugins.contracts import Candidate, Delivery, Firing, Push
+from rollwright.plugins.contracts import Candidate, Delivery, Firing, Ignored, Push
 from rollwright.triggers.webhook import signed_tokens
 from rollwright.triggers.webhook.bodies import read_body
 from rollwright.triggers.webhook.choice import concerned, let_through, pushes_that_count
+from rollwright.triggers.webhook.ignoring import why_nobody_is_concerned, why_none_counts
 from rollwright.triggers.webhook.keys import Keys, published_keys, read_key_file
 from rollwright.triggers.webhook.kinds import KINDS
-from rollwright.triggers.webhook.meaning import Meaning, Sent, at
+from rollwright.triggers.webhook.meaning import Meaning, Sent, at, person
 from rollwright.triggers.webhook.options import Issuer, WebhookOptions
 from rollwright.triggers.webhook.origin import Claim, is_genuine
 from rollwright.triggers.webhook.tokens import read_tokens, token
 
+T = TypeVar("T")
+
 MAX_PAYLOAD = 128 * 2**10
+LARGE_BYTES = 256 * 2**10
 _LONGEST_ID = 200
 _HEADS = ("refs/heads/", "refs/tags/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was made of a delivery: what it says, whom it is about, what its body hashes to."""
+
+    meaning: Meaning
+    chosen: tuple[tuple[Candidate, Push], ...]
+    digest: str
 
 
 class Webhook(WebhookOptions):
@@ -51,14 +65,16 @@ class Webhook(WebhookOptions):
             Unreachable: The keys of the issuer cannot be had.
         """
         await self._check_origin(delivery)
-        sent = Sent(headers=delivery.headers, body=read_body(delivery.body, delivery.headers))
+        body = await _aside(delivery, read_body, delivery.body, delivery.headers)
+        sent = Sent(headers=delivery.headers, body=body)
         meaning = KINDS[self.type].read(sent)
         self._check_age(meaning, delivery)
         pushes = pushes_that_count(self, meaning)
-        if pushes is None:
+        chosen = await self._chosen(sent, delivery, meaning, pushes)
+        if not chosen:
             return ()
-        chosen = await self._chosen(sent, delivery.candidates, pushes)
-        return (self._firing(delivery, sent, meaning, chosen),) if chosen else ()
+        digest = await _aside(delivery, _digest, delivery)
+        return (self._firing(delivery, sent, _Made(meaning, chosen, digest)),)
 
     async def _check_origin(self, delivery: Delivery) -> None:
         if self.insecure:
@@ -66,7 +82,9 @@ class Webhook(WebhookOptions):
         claim, shown = Claim(delivery=delivery, username=self.username), KINDS[self.type].shown
         if shown is None:
             await self._check_token(delivery)
-        elif not is_genuine(shown, claim, await read_tokens(self.sources, delivery.base)):
+            return
+        tokens = await read_tokens(self.sources, delivery.base)
+        if not await _aside(delivery, is_genuine, shown, claim, tokens):
             raise Forged(f"a {self.type} delivery does not show that its sender knows the secret")
 
     async def _check_token(self, delivery: Delivery) -> None:
@@ -93,24 +111,30 @@ class Webhook(WebhookOptions):
             raise Forged(f"the delivery was sent {age} ago; at most {self.max_age}")
 
     async def _chosen(
-        self, sent: Sent, candidates: tuple[Candidate, ...], pushes: tuple[Push, ...]
+        self, sent: Sent, delivery: Delivery, meaning: Meaning, pushes: tuple[Push, ...] | None
     ) -> tuple[tuple[Candidate, Push], ...]:
+        """Return the rollouts that it is about; whoever wonders why there is none is told."""
+
+        def ignored(reason: str) -> tuple[tuple[Candidate, Push], ...]:
+            event, given = person(meaning.event), _plain(meaning.id)
+            delivery.ignored(Ignored(reason=reason, event=event, delivery=given))
+            return ()
+
+        if pushes is None:
+            return ignored(why_none_counts(self, meaning))
         # Off the loop: sources look at the files that they keep.
-        found = await asyncio.to_thread(concerned, self, candidates, pushes)
-        if self.filter is None or not found:
+        found = await asyncio.to_thread(concerned, self, delivery.candidates, pushes)
+        if not found:
+            return ignored(why_nobody_is_concerned(delivery.candidates, pushes))
+        if self.filter is None:
             return found
         those = tuple(one for one, _ in found)
         answers = await let_through(self.filter, those, sent.body, sent.headers)
-        return tuple(pair for pair, may in zip(found, answers, strict=True) if may)
+        passed = tuple(pair for pair, may in zip(found, answers, strict=True) if may)
+        return passed or ignored("the filter lets no rollout through")
 
-    def _firing(
-        self,
-        delivery: Delivery,
-        sent: Sent,
-        meaning: Meaning,
-        chosen: tuple[tuple[Candidate, Push], ...],
-    ) -> Firing:
-        digest = sha256(b"%s\n%s" % (delivery.receiver.encode(), delivery.body)).hexdigest()
+    def _firing(self, delivery: Delivery, sent: Sent, made: _Made) -> Firing:
+        meaning, chosen, digest = made.meaning, made.chosen, made.digest
         is_signed = KINDS[self.type].is_signed and not self.insecure
         # An empty body says nothing that could be said again: each counts.
         is_empty = not delivery.body.strip() and not is_signed
@@ -137,6 +161,19 @@ class Webhook(WebhookOptions):
         if isinstance(found, Mapping):
             return found
         return {place[-1] if place else "payload": found}
+
+
+async def _aside(delivery: Delivery, call: Callable[..., T], *about: Any) -> T:
+    """Return what a call gives; what works on a large body keeps no other delivery waiting."""
+    if len(delivery.body) <= LARGE_BYTES:
+        return call(*about)
+    return await asyncio.to_thread(call, *about)
+
+
+def _digest(delivery: Delivery) -> str:
+    digest = sha256(b"%s\n" % delivery.receiver.encode())
+    digest.update(delivery.body)
+    return digest.hexdigest()
 
 
 def _plain(text: str) -> str:

@@ -23,17 +23,22 @@ from rollwright.triggers.webhook.meaning import (
     texts,
 )
 
+_HARBOR_PUSHES = frozenset({"harbor.artifact.pushed", "harbor.chart.uploaded"})
+
 
 def harbor(sent: Sent) -> Meaning:
-    """Read a delivery of Harbor."""
-    body = sent.body
-    name = text(body, "event_data", "repository", "repo_full_name")
-    tags = tuple(text(one, "tag") for one in items(body, "event_data", "resources"))
+    """Read a delivery of Harbor, in its own format or as a CloudEvent."""
+    body, event = sent.body, text(sent.body, "type")
+    is_cloud_event = at(body, "specversion") is not None
+    told = at(body, "data" if is_cloud_event else "event_data")
+    name = text(told, "repository", "repo_full_name")
+    tags = tuple(text(one, "tag") for one in items(told, "resources"))
     return Meaning(
-        event=text(body, "type"),
+        event=event,
+        id=text(body, "id") if is_cloud_event else "",
         pushes=_images(name, tags),
-        is_push=text(body, "type").lower().startswith(("push", "upload")),
-        sent_at=instant(at(body, "occur_at")),
+        is_push=event.lower().startswith(("push", "upload")) or event in _HARBOR_PUSHES,
+        sent_at=instant(at(body, "time" if is_cloud_event else "occur_at")),
         actor=person(text(body, "operator")),
     )
 
