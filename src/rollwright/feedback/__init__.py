@@ -10,7 +10,10 @@ from collections.abc import Mapping
 
 BUILTIN: Mapping[str, str] = {
     "apprise": "rollwright.feedback.apprise:Apprise",
+    "azure": "rollwright.feedback.azure:Azure",
+    "bitbucket": "rollwright.feedback.bitbucket:Bitbucket",
     "events": "rollwright.feedback.events:Events",
+    "gitea": "rollwright.feedback.gitea:Gitea",
     "github": "rollwright.feedback.github:GitHub",
     "gitlab": "rollwright.feedback.gitlab:GitLab",
     "webhook": "rollwright.feedback.webhook:Webhook",

@@ -20,7 +20,7 @@ from rollwright.errors import RolloutError, Unreachable
 from rollwright.plugins.options import OPTIONS
 from rollwright.plugins.secret_refs import NamedSecret, read_secret
 from rollwright.rollouts.feedback import Feedback, Severity
-from rollwright.rollouts.spec.durations import Duration, format_duration
+from rollwright.rollouts.spec.durations import PositiveDuration, format_duration
 
 _TYPES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "failure"}
 
@@ -39,7 +39,7 @@ class Apprise(BaseModel):
         description="Where an address of Apprise is: {env: NAME} or {file: PATH}, or a list;"
         " several in one stand on lines of their own.",
     )
-    timeout: Duration = Field(
+    timeout: PositiveDuration = Field(
         default=timedelta(seconds=10),
         description="How long sending may take.",
         json_schema_extra={"default": "10s"},
@@ -59,7 +59,10 @@ class Apprise(BaseModel):
     def _send(self, feedback: Feedback) -> bool:
         import apprise  # noqa: PLC0415  (0.3 s; only who sends needs it)
 
-        sender = apprise.Apprise()
+        asset = apprise.AppriseAsset()
+        # What stands in headers would go wherever an answer points to.
+        asset.http_redirects = False
+        sender = apprise.Apprise(asset=asset)
         for number, source in enumerate(self.url):
             text = read_secret(source, f"address {number} of apprise")
             for line in filter(None, map(str.strip, text.splitlines())):

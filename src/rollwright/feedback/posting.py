@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from rollwright.errors import RolloutError, Unauthorized, Unreachable, excerpt
 from rollwright.plugins.http_calls import Answer, Call, broken, send
@@ -30,7 +31,7 @@ async def post(
         secrets: What must not stand in a message.
 
     Raises:
-        Unreachable: There is no answer, or one that says to come again.
+        Unreachable: There is no answer, or one that says to come again, and maybe when.
     """
     from aiohttp import ClientError  # noqa: PLC0415  (0.2 s; only who sends needs it)
 
@@ -44,8 +45,10 @@ async def post(
     except (ClientError, OSError, ValueError) as error:
         # Not chained: what connects quotes the address.
         raise Unreachable(f"{where}: {mask(broken(error), hidden)}") from None
-    if answer.status in _PASSING or answer.status >= 500:
-        raise Unreachable(_words(where, answer, hidden))
+    if answer.status in _PASSING or answer.status >= 500 or _is_limited(answer):
+        later = Unreachable(_words(where, answer, hidden))
+        later.retry_after_seconds = asked_wait(answer, datetime.now(UTC))
+        raise later
     return answer
 
 
@@ -62,6 +65,37 @@ def refuse_unless_good(answer: Answer, *, where: str, secrets: Collection[str] =
     if answer.status in {401, 403}:
         raise Unauthorized(words, hint="check the token, and what it may do there")
     raise RolloutError(words)
+
+
+def asked_wait(answer: Answer, now: datetime) -> float | None:
+    """Return in how many seconds the other side wants to be asked again; ``None`` if it says none.
+
+    ``Retry-After`` has seconds or a date; where a limit is used up, ``X-RateLimit-Reset`` has the
+    second since 1970 in which there is a new one.
+    """
+    asked = answer.headers.get("retry-after", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    reset = answer.headers.get("x-ratelimit-reset", "").strip()
+    try:
+        if asked:
+            at = parsedate_to_datetime(asked)
+        elif _is_used_up(answer) and reset.isdecimal():
+            at = datetime.fromtimestamp(int(reset), UTC)
+        else:
+            return None
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _is_limited(answer: Answer) -> bool:
+    """Whether a refusal only says that it was too much: GitHub answers 403 then."""
+    return answer.status == 403 and ("retry-after" in answer.headers or _is_used_up(answer))
+
+
+def _is_used_up(answer: Answer) -> bool:
+    return answer.headers.get("x-ratelimit-remaining", "").strip() == "0"
 
 
 def _words(where: str, answer: Answer, hidden: frozenset[str]) -> str:
