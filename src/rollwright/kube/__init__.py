@@ -1,8 +1,9 @@
 """How Rollwright talks to a cluster: our own thin client, because everything else is slower.
 
-``connect`` gives the port. ``request`` builds, ``transport`` sends, ``auth`` says as whom,
-``discovery`` and ``kinds`` know what is served, ``watch`` follows changes, ``cluster`` ties them
-together. Importing this package costs nothing; the modules come when a connection is made.
+``connect`` gives the port. ``request`` and ``write_request`` build, ``transport`` sends, ``auth``
+says as whom, ``discovery`` and ``kinds`` know what is served, ``watch`` follows changes,
+``cluster`` ties them together. Importing this package costs nothing; the modules come when a
+connection is made.
 """
 
 from __future__ import annotations

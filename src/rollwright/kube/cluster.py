@@ -15,19 +15,16 @@ from rollwright.kube.kinds import KindCache
 from rollwright.kube.listing import list_all
 from rollwright.kube.objects import is_status, read_object
 from rollwright.kube.refusals import NO_SUCH_PATH, decode
-from rollwright.kube.request import (
-    Request,
+from rollwright.kube.request import Request, get_request, log_request, other_request
+from rollwright.kube.transport import Transport
+from rollwright.kube.watch import Watch
+from rollwright.kube.write_request import (
     apply_request,
     create_request,
     delete_request,
-    get_request,
-    log_request,
-    other_request,
     patch_request,
     replace_request,
 )
-from rollwright.kube.transport import Transport
-from rollwright.kube.watch import Watch
 from rollwright.plugins.contracts import (
     ApplyRequest,
     DeleteRequest,

@@ -71,7 +71,8 @@ class KindCache:
             found = (await self._read_after(self._read_number)).find(*key)
         if found is not None:
             return found
-        self._unknown[key] = self._timing.clock()
+        # Whoever asks again and again does not move the instant of the next look away.
+        self._unknown.setdefault(key, self._timing.clock())
         raise self._not_found(key)
 
     async def find_again(self, served: ServedKind) -> ServedKind:

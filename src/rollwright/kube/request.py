@@ -7,28 +7,18 @@ Nothing here sends anything; tests compare requests by equality.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
 from urllib.parse import quote, urlencode
-
-import orjson
 
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import (
-    ApplyRequest,
-    DeleteRequest,
     ListRequest,
     LogRequest,
-    PatchForm,
-    PatchRequest,
-    Propagation,
     ServedKind,
 )
-from rollwright.rollouts.manifest import Body, ObjectRef, ref_of
+from rollwright.rollouts.manifest import ObjectRef
 
 PAGE_SIZE = 500
 TIMEOUT = timedelta(seconds=60)
@@ -40,16 +30,8 @@ LOG_TIMEOUT = timedelta(seconds=5)
 WATCH_GRACE = timedelta(seconds=15)
 """How much longer than the server we wait before a silent watch counts as dead."""
 
-MANAGER = "rollwright"
 
 JSON = "application/json"
-APPLY_PATCH = "application/apply-patch+yaml"
-JSON_PATCH = "application/json-patch+json"
-PATCH_TYPES = {
-    PatchForm.JSON: JSON_PATCH,
-    PatchForm.MERGE: "application/merge-patch+json",
-    PatchForm.STRATEGIC: "application/strategic-merge-patch+json",
-}
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 METADATA_ONE = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 AGGREGATED = ",".join(
@@ -133,7 +115,7 @@ def list_request(
         query=urlencode(query),
         accept=METADATA_LIST if wanted.metadata_only else JSON,
         subject=_subject(served, wanted),
-        is_secret=_is_secret(served),
+        is_secret=is_of_secret(served),
     )
 
 
@@ -155,7 +137,7 @@ def watch_request(
         query=urlencode(query),
         accept=METADATA_ONE if wanted.metadata_only else JSON,
         subject=_subject(served, wanted),
-        is_secret=_is_secret(served),
+        is_secret=is_of_secret(served),
         timeout=timedelta(seconds=seconds) + WATCH_GRACE,
     )
 
@@ -167,7 +149,7 @@ def get_request(served: ServedKind, ref: ObjectRef) -> Request:
         method="GET",
         path=object_path(served, ref),
         subject=str(ref),
-        is_secret=_is_secret(ref),
+        is_secret=is_of_secret(ref),
     )
 
 
@@ -190,107 +172,6 @@ def log_request(served: ServedKind, wanted: LogRequest) -> Request:
     )
 
 
-def apply_request(served: ServedKind, wanted: ApplyRequest) -> Request:
-    """Build a server-side apply; preconditions stand in the body (AP-15)."""
-    body = wanted.body
-    if wanted.uid or wanted.resource_version:
-        body = _with_preconditions(body, wanted.uid, wanted.resource_version)
-    return Request(
-        call=Call.DRY_RUN if wanted.is_dry_run else Call.APPLY,
-        method="PATCH",
-        path=object_path(served, wanted.ref),
-        query=_apply_query(wanted.manager, wanted.force, wanted.is_dry_run),
-        content_type=APPLY_PATCH,
-        body=orjson.dumps(body),
-        subject=str(wanted.ref),
-        is_secret=_is_secret(wanted.ref),
-    )
-
-
-def create_request(served: ServedKind, body: Body) -> Request:
-    """Build a POST of one object; ``generateName`` will do for a name.
-
-    With a name of its own it may be sent again when the answer was lost (RT-02): the second one
-    then meets the object, and status 409 says so.
-    """
-    ref = ref_of(body)
-    shown = str(ref) if ref.name else f"{ref}{(body.get('metadata') or {}).get('generateName', '')}"
-    return Request(
-        call=Call.CREATE,
-        method="POST",
-        path=collection_path(served, ref.namespace),
-        query=_write_query(MANAGER),
-        content_type=JSON,
-        body=orjson.dumps(body),
-        subject=shown,
-        is_idempotent=bool(ref.name),
-        is_secret=_is_secret(ref),
-    )
-
-
-def replace_request(served: ServedKind, body: Body, *, is_dry_run: bool = False) -> Request:
-    """Build a PUT of one object.
-
-    With the version that it replaces it may be sent again when the answer was lost: the second
-    one then meets a later version, and status 409 says so.
-    """
-    ref = ref_of(body)
-    has_version = bool((body.get("metadata") or {}).get("resourceVersion"))
-    return Request(
-        call=Call.DRY_RUN if is_dry_run else Call.REPLACE,
-        method="PUT",
-        path=object_path(served, ref),
-        query=_write_query(MANAGER, is_dry_run=is_dry_run),
-        content_type=JSON,
-        body=orjson.dumps(body),
-        subject=str(ref),
-        is_idempotent=has_version,
-        is_secret=_is_secret(ref),
-    )
-
-
-def patch_request(served: ServedKind, wanted: PatchRequest) -> Request:
-    """Build a patch; ``test`` operations would fail the second time."""
-    is_list = wanted.form is PatchForm.JSON
-    below = f"/{_segment(wanted.subresource)}" if wanted.subresource else ""
-    query = _write_query if wanted.is_strict else _lenient_query
-    return Request(
-        call=Call.DRY_RUN if wanted.is_dry_run else Call.PATCH,
-        method="PATCH",
-        path=f"{object_path(served, wanted.ref)}{below}",
-        query=query(wanted.manager, is_dry_run=wanted.is_dry_run),
-        content_type=PATCH_TYPES[wanted.form],
-        body=orjson.dumps(wanted.operations if is_list else wanted.content),
-        subject=str(wanted.ref),
-        is_idempotent=False,
-        is_secret=_is_secret(wanted.ref),
-    )
-
-
-def delete_request(served: ServedKind, wanted: DeleteRequest) -> Request:
-    """Build a DELETE. Without a UID a second one could meet the object's successor."""
-    options: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": Propagation(wanted.propagation).value,
-    }
-    preconditions = _preconditions(wanted.uid, wanted.resource_version)
-    if preconditions:
-        options["preconditions"] = preconditions
-    if wanted.is_dry_run:
-        options["dryRun"] = ["All"]
-    return Request(
-        call=Call.DELETE,
-        method="DELETE",
-        path=object_path(served, wanted.ref),
-        content_type=JSON,
-        body=orjson.dumps(options),
-        subject=str(wanted.ref),
-        is_idempotent=bool(wanted.uid) or wanted.is_dry_run,
-        is_secret=_is_secret(wanted.ref),
-    )
-
-
 def discovery_request(path: str, *, etag: str = "", accept: str = AGGREGATED_OR_PLAIN) -> Request:
     """Build a read of ``/api``, ``/apis`` or of one group and version below them."""
     return Request(
@@ -306,7 +187,7 @@ def other_request(path: str) -> Request:
 def collection_path(served: ServedKind, namespace: str = "") -> str:
     """Return the path of all objects of a kind, in one namespace or in all."""
     group = f"apis/{served.group}" if served.group else "api"
-    scope = f"namespaces/{_segment(namespace)}/" if namespace and served.is_namespaced else ""
+    scope = f"namespaces/{path_segment(namespace)}/" if namespace and served.is_namespaced else ""
     return f"/{group}/{served.version}/{scope}{served.plural}"
 
 
@@ -318,10 +199,11 @@ def object_path(served: ServedKind, ref: ObjectRef) -> str:
     """
     if served.is_namespaced and not ref.namespace:
         raise ClusterError(f"{ref}: no namespace", status=422, reason="Invalid")
-    return f"{collection_path(served, ref.namespace)}/{_segment(ref.name)}"
+    return f"{collection_path(served, ref.namespace)}/{path_segment(ref.name)}"
 
 
-def _segment(name: str) -> str:
+def path_segment(name: str) -> str:
+    """Return a name as one segment of a path."""
     # NB: the API server decodes the path before it splits it: "web%2Fstatus" is a subresource.
     if name in {"", ".", ".."} or "/" in name or "%" in name:
         message = f"name {name!r} cannot stand in a path"
@@ -340,34 +222,6 @@ def _subject(served: ServedKind, wanted: ListRequest) -> str:
     return f"{kind} in namespace {wanted.namespace!r}" if is_scoped else kind
 
 
-def _with_preconditions(body: Body, uid: str, resource_version: str) -> Body:
-    metadata: Mapping[str, Any] = body.get("metadata") or {}
-    return {**body, "metadata": {**metadata, **_preconditions(uid, resource_version)}}
-
-
-def _preconditions(uid: str, resource_version: str) -> dict[str, str]:
-    pairs = {"uid": uid, "resourceVersion": resource_version}
-    return {key: value for key, value in pairs.items() if value}
-
-
-@lru_cache(maxsize=64)
-def _apply_query(manager: str, force: bool, is_dry_run: bool) -> str:  # noqa: FBT001  (cache key)
-    query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-    if is_dry_run:
-        query["dryRun"] = "All"
-    return urlencode(query)
-
-
-def _write_query(manager: str, *, is_dry_run: bool = False) -> str:
-    query = {"fieldManager": manager, "fieldValidation": "Strict"}
-    return urlencode({**query, "dryRun": "All"} if is_dry_run else query)
-
-
-def _lenient_query(manager: str, *, is_dry_run: bool = False) -> str:
-    """Let the server leave out what a schema does not have: it is not our schema."""
-    strict = _write_query(manager, is_dry_run=is_dry_run)
-    return strict.replace("fieldValidation=Strict", "fieldValidation=Ignore")
-
-
-def _is_secret(one: ObjectRef | ServedKind) -> bool:
+def is_of_secret(one: ObjectRef | ServedKind) -> bool:
+    """Whether a request is about Secrets, whose bodies no message may quote."""
     return one.kind == "Secret" and not one.group

@@ -81,7 +81,7 @@ class FakeCluster:
         self._errors: dict[tuple[str, ObjectRef | str], list[BaseException]] = {}
         self._reports: dict[ObjectRef, Callable[[Body], Mapping[str, Any]]] = {}
         self._logs: dict[tuple[str, str, bool], str] = {}
-        self._watchers: list[tuple[ListRequest, asyncio.Queue[WatchEvent]]] = []
+        self._watchers: list[tuple[ListRequest, asyncio.Queue[WatchEvent | Exception]]] = []
         for body in objects:
             self.put(body)
 
@@ -115,6 +115,11 @@ class FakeCluster:
         for wanted, queue in self._watchers:
             if event.object is None or matches(wanted, event.object):
                 queue.put_nowait(event)
+
+    def end_watches(self, error: Exception) -> None:
+        """Let every watch that is open end with an error, after what it was told before."""
+        for _, queue in self._watchers:
+            queue.put_nowait(error)
 
     def sent(self, call: str) -> tuple[Any, ...]:
         """Return the requests of one kind of call, in order."""
@@ -264,7 +269,7 @@ class FakeCluster:
         """Tell what is there, ``SYNCED``, and then what is put, removed or pushed."""
         self._note("watch", request.kind, request)
         self._served(request.api_version, request.kind)
-        queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        queue: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
         there = [live_object(deepcopy(body)) for body in self.objects.values()]
         entry = (request, queue)
         self._watchers.append(entry)
@@ -274,7 +279,10 @@ class FakeCluster:
                     yield WatchEvent(type=EventType.ADDED, object=one)
             yield WatchEvent(type=EventType.SYNCED)
             while True:
-                yield await queue.get()
+                told = await queue.get()
+                if isinstance(told, Exception):
+                    raise told
+                yield told
         finally:
             self._watchers.remove(entry)
 
