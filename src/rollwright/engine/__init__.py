@@ -7,7 +7,9 @@ After: ``library``, ``flows``, ``webhooks`` and the command line call it.
 ``site_file``   the installation as declared; ``site`` makes ports of its names
 ``operations``  what people ask for; ``walk`` is the order of a run, ``stages`` what it calls
 ``carrying``    a plan under its lock; ``course`` the declared groups of a plan
+``beginning``   the journal is opened before any object is written
 ``run``         what the steps of a run share; ``progress`` is what it tells meanwhile
+``stop``        who asked it to end after the write in flight
 ``fan_out``     one rollout to many clusters
 
 In the order of a run:

@@ -18,16 +18,9 @@ from rollwright.engine.stages import Stages
 from rollwright.engine.stepping.hooks import remove_left, run_failure_hooks
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Lock
+from rollwright.rollouts.concluding import cancelled, conclude, overdue, superseded
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.report import (
-    Outcome,
-    Report,
-    StepResult,
-    conclude,
-    must_stop,
-    overdue,
-    superseded,
-)
+from rollwright.rollouts.report import Outcome, Report, StepResult, must_stop
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 
@@ -44,7 +37,7 @@ async def carry_out_locked(
         Refused: The state changed since the plan was made, or a hold forbids it.
         LockLost: Our lease may be gone; the journal stays open for the next run.
     """
-    async with takeover_kept(site, spec, lock, actor=trigger.actor):
+    async with takeover_kept(site.store, spec, lock, actor=trigger.actor):
         with nothing_begun():
             run = await stages.begin(site, spec, plan, trigger, lock)
     async with AsyncExitStack() as held:
@@ -64,6 +57,7 @@ async def carry_out_locked(
         results += await remove_left(run, results)
         calls = await site.calls(spec)
         report = conclude(plan, trigger, results, run_id=run.id, calls=calls)
+        report = cancelled(report, site.stop.by)
         if run.is_overdue and spec.timeout is not None:
             report = overdue(report, spec.timeout)
         if run.newer is not None:

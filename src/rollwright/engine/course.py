@@ -10,28 +10,24 @@ anything is applied (DOC-18, DOC-39).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rollwright.actions.command_allowed import why_refused
 from rollwright.engine.reading.admission import unasked_webhook
 from rollwright.engine.reading.permissions import is_denied
 from rollwright.engine.site import Site
 from rollwright.engine.writing.object_actions import patch_request
 from rollwright.engine.writing.together import together
 from rollwright.errors import ClusterError, InvalidManifests, InvalidSpec, PluginNotFound, Problem
-from rollwright.plugins.contracts import Cluster
+from rollwright.plugins.contracts import Cluster, fitting_kinds
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef
-from rollwright.rollouts.plan import Forecast, Prediction
 from rollwright.rollouts.spec import RolloutSpec, Use
-from rollwright.rollouts.steps.actions import (
-    OPTIONS,
-    check_options,
-    is_object_action,
-    is_same_account,
-    prepared,
-)
 from rollwright.rollouts.steps.course import ALIASES, Course, StepPlace, chart, text_of
+from rollwright.rollouts.steps.full_put import is_same_account, prepared
+from rollwright.rollouts.steps.options import OPTIONS, check_options, is_object_action
 from rollwright.rollouts.steps.stepping import first_places, step_of
 
 
@@ -51,51 +47,98 @@ def check_course(site: Site, spec: RolloutSpec, course: Course) -> Course:
     Raises:
         InvalidSpec: A step names an action, a check or an option that there is not.
     """
-    problems = list(check_options(spec, course))
-    words: dict[tuple[str, str], str] = {}
-    for group, use, path in _uses(course):
-        key = (use.name, text_of(use.options))
-        if key in words:
-            continue
+    plugins = _Plugins(site=site, spec=spec, problems=list(check_options(spec, course)))
+    for step, group, use, path in _uses(course):
+        plugin = plugins.made(group, use, path)
+        if plugin is not None and (why := _why_unfit(plugin, group, step)):
+            plugins.complain(path, f"{use.name}: {why}")
+    if plugins.problems:
+        raise InvalidSpec(dict.fromkeys(plugins.problems))
+    return replace(course, words=plugins.words)
+
+
+@dataclass(kw_only=True)
+class _Plugins:
+    """The plugins that steps name, each made once, and what is wrong with them."""
+
+    site: Site
+    spec: RolloutSpec
+    problems: list[Problem]
+    known: dict[tuple[str, str, str], object | None] = field(default_factory=dict)
+
+    @property
+    def words(self) -> Mapping[tuple[str, str], str]:
+        """What each of them will do, by name and options."""
+        return {key[1:]: str(one) for key, one in self.known.items() if one is not None}
+
+    def made(self, group: str, use: Use, path: str) -> object | None:
+        """Return a plugin; ``None`` if it cannot be, which is told once."""
+        key = (group, use.name, text_of(use.options))
+        if key not in self.known:
+            self.known[key] = self._make(group, use, path)
+        return self.known[key]
+
+    def complain(self, path: str, message: str) -> None:
+        self.problems.append(Problem(where=self.spec.name, path=path, message=message))
+
+    def _make(self, group: str, use: Use, path: str) -> object | None:
         try:
-            plugin = site.registry.build(
-                group, use.name, use.options, where=spec.name, path=f"{path}.with"
+            plugin: object = self.site.registry.build(
+                group, use.name, use.options, where=self.spec.name, path=f"{path}.with"
             )
         except PluginNotFound as error:
-            problems.append(Problem(where=spec.name, path=path, message=_unknown(error, path)))
+            self.complain(path, _unknown(error, path))
+            return None
         except InvalidSpec as error:
-            problems += error.problems
-        else:
-            words[key] = str(plugin)
-            problems += _unknown_databases(site, spec, plugin, path)
-    if problems:
-        raise InvalidSpec(dict.fromkeys(problems))
-    return replace(course, words=words)
+            self.problems += error.problems
+            return None
+        for why in (*_unknown_databases(self.site, plugin), *_unstartable(self.site, plugin)):
+            self.complain(f"{path}.with", why)
+        return plugin
 
 
-def _unknown_databases(
-    site: Site, spec: RolloutSpec, plugin: object, path: str
-) -> Iterator[Problem]:
+def _why_unfit(plugin: object, group: str, step: StepPlace) -> str:
+    """Say why a plugin can do nothing with the objects of its step; empty if it can."""
+    kinds = fitting_kinds(plugin)
+    others = [one.ref for one in step.manifests if one.ref.group_kind not in kinds]
+    is_fit = not others or (group == "checks" and len(others) < len(step.manifests))
+    if not kinds or is_fit:
+        return ""
+    wanted = " or ".join(sorted(kind for _, kind in kinds))
+    what = "is" if len(others) == 1 else "are"
+    return f"{', '.join(map(str, others))} {what} no {wanted}"
+
+
+def _unknown_databases(site: Site, plugin: object) -> Iterator[str]:
     """Yield the databases that a plugin names and the site does not have (DOC-34)."""
     known = site.loaded.file.databases
     for name in getattr(plugin, "databases", ()):
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
-            message = f"no database {name!r} in site.toml; known: {names}"
-            yield Problem(where=spec.name, path=f"{path}.with", message=message)
+            yield f"no database {name!r} in site.toml; known: {names}"
 
 
-def _uses(course: Course) -> Iterator[tuple[str, Use, str]]:
-    """Yield every plugin that a step names: its kind, its options, its place."""
+def _unstartable(site: Site, plugin: object) -> Iterator[str]:
+    """Yield why the site does not let a program be started that a plugin names."""
+    for name in getattr(plugin, "programs", ()):
+        allowed = site.loaded.file.plugins.commands
+        if refusal := why_refused(name, site.loaded.root.resolve(), allowed):
+            yield f"{refusal.message}; {refusal.hint}"
+
+
+def _uses(course: Course) -> Iterator[tuple[StepPlace, str, Use, str]]:
+    """Yield every plugin that a step names: its step, its kind, its options, its place."""
     for step in course.all_steps:
         if not is_object_action(step):
-            yield "actions", step.declared.action, f"{step.path}.action"
-        for field in ("success", "failure"):
-            for number, use in enumerate(getattr(step.declared, field)):
-                yield "checks", use, f"{step.path}.{field}[{number}]"
+            yield step, "actions", step.declared.action, f"{step.path}.action"
+        for name in ("success", "failure"):
+            for number, use in enumerate(getattr(step.declared, name)):
+                yield step, "checks", use, f"{step.path}.{name}[{number}]"
 
 
 def _unknown(error: PluginNotFound, path: str) -> str:
+    if error.name in OPTIONS and error.group == "actions":
+        return f"action {error.name!r} needs 'object' or 'select'"
     if error.group == "actions":
         known = sorted({*OPTIONS, *ALIASES, *error.known})
         return f'unknown action "{error.name}": available actions are [{", ".join(known)}]'

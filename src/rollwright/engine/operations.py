@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from uuid import uuid4
 
 from rollwright.engine.approval.approval_notes import waiting_request
-from rollwright.engine.custody.notes import forget_notes, is_notes
+from rollwright.engine.custody.notes import forget_notes, is_notes, last_handled
 from rollwright.engine.documents import LoadedRollout
 from rollwright.engine.inputs.rendering import nobody_to_ask, render_set
 from rollwright.engine.inputs.renders import differing
@@ -134,6 +134,7 @@ async def status(site: Site, name: str, *, cluster: str = "") -> Overview:
         is_running=await _is_running(site, spec, state),
         waiting=None if waiting and is_overtaken(waiting, state) else waiting,
         questions=await waiting_questions(site, spec) if state.journal else (),
+        handled_trigger=await last_handled(site, spec),
     )
 
 
@@ -185,16 +186,26 @@ async def prepare_delete(site: Site, name: str, *, cluster: str = "", is_due: bo
     return removal
 
 
-async def delete(site: Site, removal: Plan, *, cluster: str = "") -> Report:
+async def delete(
+    site: Site, removal: Plan, *, cluster: str = "", asked_at: datetime | None = None
+) -> Report:
     """Carry out the plan of ``prepare_delete``, then forget the rollout.
 
     Objects that could not be deleted keep the rollout remembered.
+
+    Args:
+        site: The installation.
+        removal: The plan.
+        cluster: A cluster of site.toml; empty for the current kubeconfig context.
+        asked_at: When it was asked for, by default now: what triggers asked for since then stays
+            noted, and is run.
 
     Raises:
         Refused: The state moved on since, or another run holds the lock.
     """
     spec = with_declared_health(site, named_spec(removal.rollout, cluster))
     trigger = manual_trigger(removal.rollout, kind="delete")
+    asked_at = asked_at or datetime.now(UTC)
     report = await carry_out(spec, removal, trigger, site, DIRECT)
     if report.outcome is Outcome.SUCCEEDED and not report.failures and not removal.kept:
         store = await site.store(spec)
@@ -203,7 +214,7 @@ async def delete(site: Site, removal: Plan, *, cluster: str = "") -> Report:
             await remove_former_runs(await site.cluster(spec), spec.name)
             await remove_parent(site, spec, state)
             await store.delete(removal.rollout, after=state.version)
-            await forget_notes(site, spec)
+            await forget_notes(site, spec, since=asked_at)
     return report
 
 

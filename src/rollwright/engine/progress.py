@@ -11,11 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from rollwright.rollouts.plan import Change, Plan, Step
-from rollwright.rollouts.report import ChangeResult, StepResult
+from rollwright.rollouts.change import Change
+from rollwright.rollouts.plan import Plan, Step
+from rollwright.rollouts.report import ChangeResult, Report, StepResult
 from rollwright.rollouts.status import ObjectStatus
+
+
+class Teller(Protocol):
+    """Tells others about the run that is at work."""
+
+    def conclude(self, report: Report) -> None:
+        """Hear what became of the run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,13 @@ class StageBegan:
     """A stage of the walk began, such as ``render`` or ``forecast``."""
 
     stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The names of the groups are known, before anything is planned (DOC-4)."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,16 @@ class Counted:
 
 
 Progress: TypeAlias = (
-    StageBegan | Planned | StepBegan | Applied | Seen | ChangeEnded | StepEnded | Note | Counted
+    StageBegan
+    | Grouped
+    | Planned
+    | StepBegan
+    | Applied
+    | Seen
+    | ChangeEnded
+    | StepEnded
+    | Note
+    | Counted
 )
 Listener: TypeAlias = Callable[[Progress], None]
 

@@ -27,9 +27,10 @@ from rollwright.engine.custody.lock_audit import takeover_kept
 from rollwright.engine.custody.queueing import told_if_long
 from rollwright.engine.documents import LoadedRollout
 from rollwright.engine.inputs.known_names import registry_of
-from rollwright.engine.progress import Counted, Listener, Progress, careful, ignore
+from rollwright.engine.progress import Counted, Listener, Progress, Teller, careful, ignore
 from rollwright.engine.site_blocks import resolved_entry
 from rollwright.engine.site_file import ClusterEntry, LoadedSite, find_site, load_site
+from rollwright.engine.stop import Stop
 from rollwright.engine.telling.courier import Courier
 from rollwright.errors import NotFound
 from rollwright.plugins.contracts import Ask, Cluster, Lock, LockOwner, LockService, StateStore
@@ -37,8 +38,8 @@ from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 
 if TYPE_CHECKING:
-    from rollwright.engine.inputs.configuration import Configured
-    from rollwright.engine.telling.telling import Telling
+    from rollwright.engine.inputs.chart_lookups import Record
+    from rollwright.engine.inputs.configured import Configured
 
 LOCK_WAIT = timedelta(minutes=5)
 """How long a run waits for another run of the same rollout."""
@@ -64,6 +65,8 @@ class Site:
         trigger: What set the run off; ``None`` for commands that no trigger set off.
         may_ask: Whether a command that needs no cluster may ask one for values.
         configured: What renderers got last; ``None`` before the first rendering.
+        recorded: What charts looked up when a saved plan was made; it counts instead of asking.
+        looked_up: What charts looked up at the last rendering.
         renders_anew: Whether nothing is taken from the render cache (``--no-cache``, TR-07).
         allowed: Names of protected objects that somebody let go (``--allow-delete``).
         runs_tests: Whether hooks for tests run after everything else (``--test``).
@@ -84,7 +87,7 @@ class Site:
         self.base = rollout.base if rollout else loaded.root
         self.registry = registry_of(loaded)
         self._tell = careful(tell)
-        self.stop = asyncio.Event()
+        self.stop = Stop()
         self.lock_wait = lock_wait
         self.renders_anew = False
         self.allowed: frozenset[str] = frozenset()
@@ -93,8 +96,10 @@ class Site:
         self.trigger: Trigger | None = None
         self.may_ask = False
         self.configured: Configured | None = None
+        self.recorded: Record = {}
+        self.looked_up: Record = {}
         self.courier = Courier()
-        self.telling: Telling | None = None
+        self.telling: Teller | None = None
         self._clusters: dict[str, asyncio.Task[Cluster]] = {}
         self._bound: dict[tuple[str, str], Any] = {}
         self._made: list[Any] = []
@@ -113,6 +118,7 @@ class Site:
         guest._keys, guest._limits = self._keys, self._limits
         guest._made, guest._is_guest = self._made, True
         guest.courier = self.courier
+        guest.renders_anew = self.renders_anew
         return guest
 
     @property
@@ -276,7 +282,7 @@ class Site:
                 holding = locks.hold(spec.name, owner=owner, wait=wait)
                 lock = await held.enter_async_context(holding)
             place = self._limits.beside(lock, spec.target.cluster, named, wait)
-            async with takeover_kept(self, spec, lock, actor=trigger.actor):
+            async with takeover_kept(self.store, spec, lock, actor=trigger.actor):
                 both = await held.enter_async_context(place)
             self.tell(Counted("lock", seconds=monotonic() - began))
             yield both

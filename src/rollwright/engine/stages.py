@@ -7,16 +7,14 @@ the same functions wrapped as Prefect tasks. A caller may replace one: a termina
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
-from rollwright.engine.approval.approval_notes import consume, decision_to_use, settle
+from rollwright.engine.approval.permitting import PRUNE_GUARDS, approve
+from rollwright.engine.beginning import begin
 from rollwright.engine.course import foretold
-from rollwright.engine.custody.keys import AskSalt
-from rollwright.engine.custody.lock_audit import with_takeover
 from rollwright.engine.inputs.capabilities import asking
 from rollwright.engine.inputs.fetching import fetch_source
 from rollwright.engine.inputs.older_documents import with_rendered_groups
@@ -28,53 +26,32 @@ from rollwright.engine.reading.read import read_live as read_cluster
 from rollwright.engine.reading.scalers import with_scaled
 from rollwright.engine.reading.simulate import check_together
 from rollwright.engine.reading.statuses import with_contexts
-from rollwright.engine.removal.removing import unmark
 from rollwright.engine.returning.holding import save_unless_written
-from rollwright.engine.returning.revisions import keep_left, snapshot_of
-from rollwright.engine.run import Run, steady_clock
+from rollwright.engine.returning.revisions import snapshot_of
+from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.engine.stepping.hooks import tidy_hooks
 from rollwright.engine.stepping.steps import execute_steps, is_grouped
 from rollwright.engine.telling.telling import tell_report
-from rollwright.engine.waiting.observe import Observer, options_of
-from rollwright.engine.writing.applyset import fence_off, make_exact
+from rollwright.engine.waiting.observe import options_of
+from rollwright.engine.writing.applyset import make_exact
 from rollwright.engine.writing.execute import execute_wave
-from rollwright.errors import (
-    ApprovalNeeded,
-    GuardRefused,
-    Refused,
-    RolloutError,
-)
-from rollwright.plugins.contracts import Checkout, Cluster, Lock
-from rollwright.rollouts.approving import with_decision
-from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
+from rollwright.errors import Refused, RolloutError
+from rollwright.plugins.contracts import Checkout, Lock
+from rollwright.rollouts.bookkeeping import close_run, next_number
+from rollwright.rollouts.change import Forecast
 from rollwright.rollouts.hooks.steps import set_apart
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.ownership.applyset import check_members
 from rollwright.rollouts.ownership.proposals import Proposal
-from rollwright.rollouts.plan import Forecast, Guard, Plan, Wave
-from rollwright.rollouts.premises import (
-    check_not_emptied,
-    check_premises,
-    check_supported,
-    find_moved,
-)
-from rollwright.rollouts.pruning.prune import ALLOW_PRUNE
+from rollwright.rollouts.plan import Plan, Wave
+from rollwright.rollouts.premises import check_not_emptied, check_premises, check_supported
 from rollwright.rollouts.report import Report, StepResult
-from rollwright.rollouts.revisions.holding import refuse_held
-from rollwright.rollouts.salting import resalted
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import Journal, RolloutState
 from rollwright.rollouts.steps.course import Course
-from rollwright.rollouts.steps.stepping import going_on
 from rollwright.rollouts.trigger import Trigger
-
-VERIFIED_AFTER = timedelta(seconds=2)
-"""A plan older than this is compared with the cluster again before the first write."""
-
-PRUNE_GUARDS = frozenset({"PR-02", "PR-03"})
-"""What ``--allow-prune`` waives, and nothing else."""
 
 
 async def fetch(site: Site, spec: RolloutSpec, trigger: Trigger) -> Checkout:
@@ -187,167 +164,6 @@ async def foretell(
 async def show(site: Site, plan: Plan) -> None:
     """Tell that the plan is made."""
     site.tell(Planned(plan))
-
-
-async def approve(
-    site: Site, spec: RolloutSpec, plan: Plan, *, waived: frozenset[str] = frozenset()
-) -> None:
-    """Return if the plan may be carried out.
-
-    Args:
-        site: The installation.
-        spec: What was declared.
-        plan: What would happen.
-        waived: Ids of guards that somebody allowed to be breached.
-
-    Raises:
-        Refused: The rollout is suspended, or somebody rejected the plan.
-        GuardRefused: A guard is breached.
-        ApprovalNeeded: Somebody has to approve the plan, and nobody has (PL-22).
-    """
-    if spec.suspend:
-        raise Refused(f"{spec.name} is suspended", hint="set spec.suspend: false to run it")
-    breached = (guard for guard in plan.breached if guard.id not in waived)
-    hard = tuple(guard for guard in breached if not guard.is_waivable)
-    if any(guard.id not in PRUNE_GUARDS for guard in hard):
-        refuse_breached(hard)
-    if needed := _lacks(spec, plan, hard):
-        await settle(site, spec, plan, needed)
-
-
-def _lacks(spec: RolloutSpec, plan: Plan, deletes: tuple[Guard, ...]) -> ApprovalNeeded | None:
-    """Return what is raised when nobody approves the plan; ``None`` if nobody has to (PR-21)."""
-    why = approval_reason(spec, plan)
-    if deletes:
-        words = "; ".join(guard.message for guard in deletes)
-        hint = f"look at the plan; {ALLOW_PRUNE} lets it pass"
-        return ApprovalNeeded(words, reason=f"{words}; {why}" if why else words, hint=hint)
-    if not why:
-        return None
-    hint = "run it on a terminal, or say --yes to approve this plan"
-    return ApprovalNeeded(f"{spec.name}: needs an approval ({why})", reason=why, hint=hint)
-
-
-def refuse_breached(breached: tuple[Guard, ...]) -> None:
-    """Raise ``GuardRefused`` if any guard is breached."""
-    if not breached:
-        return
-    prunes = [guard for guard in breached if guard.id in PRUNE_GUARDS]
-    raise GuardRefused(
-        "; ".join(guard.message for guard in breached),
-        hint=f"look at the plan; {ALLOW_PRUNE} lets it pass" if prunes else None,
-    )
-
-
-def approval_reason(spec: RolloutSpec, plan: Plan) -> str:
-    """Return why somebody has to agree to the plan; empty if nobody has to."""
-    if waivable := [guard.message for guard in plan.breached if guard.is_waivable]:
-        return "; ".join(waivable)
-    has_prunes = any(change.operation == "prune" for change in plan.changes)
-    has_conflicts = any(c.action == "take" for change in plan.changes for c in change.conflicts)
-    policy = spec.approval.value
-    if policy == "always" or (policy == "onPrune" and has_prunes):
-        return f"approval: {policy}"
-    return f"approval: {policy}" if policy == "onConflict" and has_conflicts else ""
-
-
-def needs_word(spec: RolloutSpec, plan: Plan) -> bool:
-    """Whether a plan waits for somebody's word, if nothing else is said."""
-    is_breached = any(guard.id in PRUNE_GUARDS for guard in plan.breached)
-    return is_breached or bool(approval_reason(spec, plan))
-
-
-async def begin(site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, lock: Lock) -> Run:
-    """Open the journal and widen the inventory, before any object is written.
-
-    Raises:
-        Refused: The state moved on since the plan was made.
-    """
-    site.tell(StageBegan("begin"))
-    store, cluster = await site.store(spec), await site.cluster(spec)
-    state = await store.load(spec.name)
-    refuse_held(spec.name, state, plan)
-    _refuse_outdated(plan, state, lock)
-    await _refuse_moved(cluster, plan, state, partial(site.salt, spec))
-    is_asked = needs_word(spec, plan)
-    decision = await decision_to_use(site, spec, plan) if is_asked else None
-    plan = resalted(plan, salt := await site.keep_salt(spec))
-    if state is not None and state.journal is not None:
-        # Whoever opened it would hold the lock that is ours now.
-        site.tell(Note(f"run {state.journal.run_id} was interrupted; this one goes on from there"))
-    journal = _journal_of(plan, trigger, lock, state)
-    lock.check()
-    if state is not None and state.removal is not None and not plan.is_removal:
-        await unmark(site, spec, state, lock)
-    left = await keep_left(site, spec, plan)
-    opened = with_decision(open_run(state, plan, journal, left=left), decision)
-    opened = with_takeover(opened, lock, journal, site.tell)
-    fence = await fence_off(site, spec, plan, lock, before=state, after=opened)
-    saved = await store.save(opened, after=plan.state_version)
-    if is_asked:
-        await consume(site, spec, plan)
-    now = steady_clock()
-    observer = Observer(cluster, spec, tell=site.tell, now=now)
-    observer.hide(change.wanted.body for change in plan.changes if change.wanted)
-    observer.expect((change.api_version, change.ref) for change in plan.changes)
-    return Run(
-        id=journal.run_id, spec=spec, plan=plan, state=saved, lock=lock, cluster=cluster, store=store,
-        observer=observer, fence=fence, tell=site.tell, now=now, salt=salt, site=site,
-        goes_on_from=journal.goes_on_from,
-    )  # fmt: skip
-
-
-def _refuse_outdated(plan: Plan, state: RolloutState | None, lock: Lock) -> None:
-    if (state.version if state else "") != plan.state_version:
-        outdated = Refused(
-            f"{plan.rollout}: another run changed the state since the plan was made",
-            hint="make a new plan",
-        )
-        outdated.wants_plan = True
-        raise outdated
-    if state is not None and state.token > lock.token:
-        raise Refused(
-            f"{plan.rollout}: a run with a later lock ({state.token}) wrote the state; ours is"
-            f" {lock.token}",
-            hint="make a new plan; see `rollwright locks` for who is at work",
-        )
-
-
-def _journal_of(plan: Plan, trigger: Trigger, lock: Lock, state: RolloutState | None) -> Journal:
-    return Journal(
-        run_id=uuid.uuid4().hex[:12],
-        plan_id=plan.id,
-        owner=trigger.actor,
-        token=lock.token,
-        started_at=datetime.now(UTC),
-        planned=tuple(change.ref for change in plan.changes if change.writes),
-        digest=plan.wanted_digest,
-        source=plan.source,
-        rolled_back_to=plan.rollback.revision if plan.rollback else 0,
-        url=trigger.url,
-        **going_on(state, plan),
-    )
-
-
-async def _refuse_moved(
-    cluster: Cluster, plan: Plan, state: RolloutState | None, ask_salt: AskSalt
-) -> None:
-    """Look again at what is going to be written, if the plan has grown old meanwhile.
-
-    A plan is carried out at once when nobody had to be asked or waited for: reading everything
-    a second time would find nothing, and cost as much as the first.
-    """
-    if datetime.now(UTC) - plan.made_at < VERIFIED_AFTER:
-        return
-    wanted = ManifestSet(tuple(change.wanted for change in plan.changes if change.wanted))
-    live = await read_cluster(cluster, plan.rollout, wanted, state, ask_salt)
-    moved = find_moved(plan, live)
-    if moved:
-        raise Refused(
-            f"{plan.rollout}: the cluster is not as it was when the plan was made:"
-            f" {'; '.join(moved)}",
-            hint="make a new plan",
-        )
 
 
 async def execute(site: Site, run: Run, wave: Wave) -> tuple[StepResult, ...]:

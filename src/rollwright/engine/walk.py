@@ -13,7 +13,7 @@ from rollwright.engine.approval.approval_notes import agree
 from rollwright.engine.carrying import carry_out_locked, nothing_begun
 from rollwright.engine.course import find_course
 from rollwright.engine.custody.desired import is_free, made_way, overtaken_before, superseded_by
-from rollwright.engine.progress import Note
+from rollwright.engine.progress import Grouped, Note
 from rollwright.engine.reading.permissions import telling_rights
 from rollwright.engine.removal.leaving import find_leaving, show_blast
 from rollwright.engine.returning.rollback import (
@@ -27,13 +27,15 @@ from rollwright.engine.stages import DIRECT, Stages, foretell
 from rollwright.engine.telling.telling import telling
 from rollwright.engine.writing.applyset import check_parent
 from rollwright.errors import Refused
+from rollwright.rollouts.candidates import candidates
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.hooks.left import with_stale
 from rollwright.rollouts.hooks.steps import with_tests
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.planning import candidates, make_plan
-from rollwright.rollouts.report import Report, conclude
+from rollwright.rollouts.planning import make_plan
+from rollwright.rollouts.report import Report
 from rollwright.rollouts.revisions.holding import refuse_held, with_hold
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
@@ -68,6 +70,7 @@ async def prepare(
         source = await stages.fetch(site, spec, trigger)
         wanted = await stages.render(site, spec, source, trigger)
         spec = declared(spec, wanted)
+        site.tell(Grouped(tuple(one.name for one in spec.declared_groups)))
         course = find_course(site, spec, wanted)
         state = await stages.load_state(site, spec)
         async with telling_rights(await site.cluster(spec), spec, wanted, state):
@@ -127,7 +130,7 @@ async def _walk_once(spec: RolloutSpec, trigger: Trigger, site: Site, stages: St
     refuse_held(spec.name, state, plan)
     if plan.is_done:
         return await stages.tell(site, conclude(plan, trigger, (), calls=await site.calls(spec)))
-    await agree(site, spec, plan, trigger, stages)
+    await agree(site, spec, plan, trigger, stages.approve)
     return await carry_out(spec, plan, trigger, site, stages)
 
 

@@ -11,11 +11,11 @@ A decision names the plan's id and the cluster, and expires (``[approvals] expir
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -41,8 +41,8 @@ from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 
-if TYPE_CHECKING:
-    from rollwright.engine.stages import Stages
+Approve = Callable[[Site, RolloutSpec, Plan], Awaitable[None]]
+"""The stage that returns if a plan may be carried out."""
 
 REQUEST = "approval"
 """The kind of note that says which plan waits."""
@@ -65,16 +65,23 @@ class Noted:
 
 
 async def agree(
-    site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, stages: Stages
+    site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, approve: Approve
 ) -> None:
     """Return if the plan may be carried out; if it lacks an approval, leave a request for one.
+
+    Args:
+        site: The installation.
+        spec: What was declared.
+        plan: What would happen.
+        trigger: What set the run off.
+        approve: The stage of the run that says whether it may.
 
     Raises:
         ApprovalNeeded: Nobody has decided about the plan yet; it is noted that it waits.
         Refused: A guard is breached, the plan was rejected, or the rollout is suspended.
     """
     try:
-        await stages.approve(site, spec, plan)
+        await approve(site, spec, plan)
     except ApprovalNeeded as needed:
         if not await leave_request(site, spec, request_for(site, plan, trigger, needed.reason)):
             raise

@@ -10,9 +10,10 @@ import re
 from dataclasses import replace
 from functools import partial
 
+from rollwright.engine.approval.permitting import PRUNE_GUARDS
+from rollwright.engine.approval.permitting import approve as ask_policy
 from rollwright.engine.site import Site
-from rollwright.engine.stages import PRUNE_GUARDS, Stages
-from rollwright.engine.stages import approve as ask_policy
+from rollwright.engine.stages import Stages
 from rollwright.errors import InvalidDocument, Refused
 from rollwright.rollouts.guards import with_approval
 from rollwright.rollouts.plan import Plan

@@ -13,9 +13,11 @@ from functools import partial
 from importlib.metadata import version
 
 from rollwright.engine.approval.approval_notes import agree
+from rollwright.engine.approval.sealed_lookups import facts_of, has_secret_answers, record_of
 from rollwright.engine.carrying import nothing_begun
 from rollwright.engine.course import find_course
 from rollwright.engine.documents import LoadedRollout
+from rollwright.engine.inputs.chart_lookups import Record
 from rollwright.engine.operations import manual_trigger
 from rollwright.engine.progress import Note, StageBegan
 from rollwright.engine.reading.permissions import telling_rights
@@ -29,11 +31,13 @@ from rollwright.engine.walk import Prepared, carry_out, prepare
 from rollwright.engine.writing.applyset import check_parent
 from rollwright.errors import Refused
 from rollwright.rollouts.blast import with_blast
+from rollwright.rollouts.change import Change
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.identity import identify
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, digest_of
-from rollwright.rollouts.plan import Change, Plan
-from rollwright.rollouts.report import Report, conclude
+from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.report import Report
 from rollwright.rollouts.revisions.holding import GUARDS, refuse_held, with_hold
 from rollwright.rollouts.salting import has_secrets
 from rollwright.rollouts.saved.basis import basis_of
@@ -91,13 +95,16 @@ async def saved_of(
     spec = prepared.spec  # with the groups that came with the objects
     plan, wanted, live = prepared.plan, prepared.wanted, prepared.live
     refs = (*(one.ref for one in plan.changes), *(one.ref for one in plan.hooks))
-    if has_secrets((*live.objects, *refs)):
+    looked_up, has_sealed = site.looked_up, has_secret_answers(site.looked_up)
+    if has_sealed or has_secrets((*live.objects, *refs)):
         await _keep_key(site, spec)
     # A hold is looked at when the plan is carried out.
     plan = replace(plan, guards=tuple(one for one in plan.guards if one.id not in GUARDS))
     sources = (wanted, live, prepared.state)
     made_by = f"rollwright {version('rollwright')}"
     basis = basis_of(plan, spec, site_digests(site, spec), sources, made_by)
+    salt = await site.salt(spec) if has_sealed else ""
+    basis = replace(basis, lookups=facts_of(looked_up, salt))
     return save(plan, basis, created_by=actor_here(), reason=reason)
 
 
@@ -135,7 +142,7 @@ async def roll_out_saved(
     await stages.show(site, plan)
     if plan.is_done:
         return await stages.tell(site, conclude(plan, trigger, (), calls=await site.calls(spec)))
-    await agree(site, spec, plan, trigger, stages)
+    await agree(site, spec, plan, trigger, stages.approve)
     return await carry_out(spec, plan, trigger, site, stages)
 
 
@@ -144,7 +151,11 @@ async def _verified(
 ) -> tuple[RolloutSpec, RolloutState | None, Plan]:
     with nothing_begun():
         source = await stages.fetch(site, spec, trigger)
-        wanted = await stages.render(site, spec, source, trigger)
+        site.recorded = await _record(site, spec, saved)
+        try:
+            wanted = await stages.render(site, spec, source, trigger)
+        finally:
+            site.recorded = {}
         spec = declared(spec, wanted)
         find_course(site, spec, wanted)
         state = await stages.load_state(site, spec)
@@ -165,6 +176,13 @@ async def _verified(
     for one in verified.moved:
         site.tell(Note(str(one)))
     return spec, state, verified.plan
+
+
+async def _record(site: Site, spec: RolloutSpec, saved: SavedPlan) -> Record:
+    """Return what charts looked up when the plan was made: they find the same again (RE-15)."""
+    lookups = saved.basis.lookups
+    salt = await site.salt(spec) if any(one.sealed for one in lookups) else ""
+    return record_of(lookups, salt)
 
 
 async def _read(

@@ -28,6 +28,7 @@ from rollwright.engine.progress import Note
 from rollwright.engine.run import Run
 from rollwright.engine.site import Site
 from rollwright.errors import InvalidDocument, RolloutError
+from rollwright.rollouts.concluding import conclude, superseded
 from rollwright.rollouts.desired import (
     BY_HAND,
     Desired,
@@ -38,7 +39,7 @@ from rollwright.rollouts.desired import (
     read_desired_form,
 )
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.report import Report, conclude, superseded
+from rollwright.rollouts.report import Report
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 

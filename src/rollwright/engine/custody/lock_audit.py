@@ -6,10 +6,9 @@ After: ``begin`` saves the entry with the state; ``status`` shows it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from rollwright.engine.progress import Listener, Note
 from rollwright.errors import RolloutError
@@ -17,8 +16,8 @@ from rollwright.plugins.contracts import Lock, LockOwner, LockRecord, StateStore
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import AuditEntry, Journal, RolloutState
 
-if TYPE_CHECKING:
-    from rollwright.engine.site import Site
+AskStore = Callable[[RolloutSpec], Awaitable[StateStore]]
+"""Gives the store of a rollout's target."""
 
 
 def takeover_of(lock: Lock, *, actor: str, at: datetime) -> AuditEntry | None:
@@ -75,7 +74,7 @@ def with_takeover(
 
 @asynccontextmanager
 async def takeover_kept(
-    site: Site, spec: RolloutSpec, lock: Lock, *, actor: str
+    ask_store: AskStore, spec: RolloutSpec, lock: Lock, *, actor: str
 ) -> AsyncIterator[None]:
     """Save the takeover of a lock also when the run is refused before it has begun."""
     try:
@@ -85,7 +84,7 @@ async def takeover_kept(
         # The refusal is what matters, whatever the store says.
         with suppress(RolloutError):
             if entry is not None:
-                await _save(await site.store(spec), spec.name, entry)
+                await _save(await ask_store(spec), spec.name, entry)
         raise
 
 

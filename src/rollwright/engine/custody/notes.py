@@ -13,9 +13,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import TypeAlias
+
+import orjson
 
 from rollwright.engine.site import Site
 from rollwright.errors import StateConflict
@@ -27,6 +32,13 @@ PREFIX = "rollwright--"
 
 _ATTEMPTS = 20
 _LONGEST = 63
+
+PENDING = "pending"
+"""The kind of note that holds what is asked for and not done yet."""
+HANDLED = "handled"
+"""The kind of note that says which firing was answered last."""
+_MEMORY = "memory:"
+"""How the kinds of what triggers remember begin; a trigger may be called as a rollout is."""
 
 Notes: TypeAlias = Mapping[str, str]
 """Kind of note, such as ``desired``, to its text: JSON."""
@@ -49,6 +61,15 @@ async def read_notes(site: Site, spec: RolloutSpec) -> Notes:
     """Return what is noted; empty if nothing is."""
     state = await (await site.store(spec)).load(notes_name(spec.name))
     return {} if state is None else state.extra
+
+
+async def last_handled(site: Site, spec: RolloutSpec) -> str:
+    """Return the token of the firing that was answered last, its id without one (TR-06)."""
+    try:
+        noted = orjson.loads((await read_notes(site, spec)).get(HANDLED, "{}"))
+        return str(noted.get("token") or noted.get("id", ""))
+    except (AttributeError, ValueError):
+        return ""  # what another version wrote
 
 
 async def change_notes(site: Site, spec: RolloutSpec, change: Callable[[Notes], Notes]) -> Notes:
@@ -80,9 +101,33 @@ async def change_notes(site: Site, spec: RolloutSpec, change: Callable[[Notes], 
     return {}  # pragma: no cover  (the last attempt returns or raises)
 
 
-async def forget_notes(site: Site, spec: RolloutSpec) -> None:
-    """Forget what is noted, with the rollout itself."""
+async def forget_notes(site: Site, spec: RolloutSpec, *, since: datetime | None = None) -> None:
+    """Forget what is noted, with the rollout itself.
+
+    What was asked for since an instant is not about what was removed, and stays.
+    """
     store, name = await site.store(spec), notes_name(spec.name)
+    if await store.load(name) is None:
+        return
+    await change_notes(site, spec, partial(_left, since=since))
     state = await store.load(name)
-    if state is not None:
+    if state is None or state.extra:
+        return
+    with suppress(StateConflict):  # somebody notes something new just now
         await store.delete(name, after=state.version)
+
+
+def _left(notes: Notes, *, since: datetime | None) -> Notes:
+    return {
+        kind: text
+        for kind, text in notes.items()
+        if kind.startswith(_MEMORY) or (kind == PENDING and _is_since(text, since))
+    }
+
+
+def _is_since(text: str, since: datetime | None) -> bool:
+    try:
+        at = datetime.fromisoformat(orjson.loads(text)["at"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return since is not None and at > since

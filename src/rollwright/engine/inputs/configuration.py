@@ -10,21 +10,23 @@ Live objects and rows are read anew for each rendering, once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from rollwright.documents import nearest_line, path_text
+from rollwright.documents import nearest_line
 from rollwright.engine.documents import merge
-from rollwright.engine.inputs.config_files import LineOf, find_file, read_file
+from rollwright.engine.inputs.conditions import holds
+from rollwright.engine.inputs.config_files import find_file, read_file
 from rollwright.engine.inputs.config_lookups import Looked, look_up_objects, look_up_rows
+from rollwright.engine.inputs.config_variables import read_variables
+from rollwright.engine.inputs.configured import Configured, Layer
 from rollwright.engine.inputs.databases import query
 from rollwright.engine.site import Site
 from rollwright.errors import (
     ClusterError,
     InvalidDocument,
-    InvalidManifests,
     InvalidSpec,
     NotFound,
     Problem,
@@ -34,77 +36,19 @@ from rollwright.errors import (
 )
 from rollwright.plugins import tree
 from rollwright.plugins.contracts import Checkout
-from rollwright.rollouts.manifest import ManifestSet, is_secret
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.configuration import ConfigEntry, TriggerValues
 
-ValuePath = tuple[str | int, ...]
 T = TypeVar("T")
 
 _MISTAKES = (ClusterError, InvalidDocument, InvalidSpec, NotFound, Refused, RenderError)
 """What is told with its place in the document, beside the others."""
 
+_RAW_CONFIGS = ("rollwright/config", "generic-operator/config")
+"""What jsonnet imports as the raw configuration, by its name and by its older one."""
+
 _SEARCHED_BYTES = 2**20
 """Of one file of the source, for the names of queries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """What one entry gives.
-
-    Attributes:
-        values: Its values, where they are put.
-        origin: The entry or file that they stand in.
-        line_of: Finds the line of a value in that file.
-        hidden: Texts in them that are secret.
-        premise: What was looked up, and the digest of what was found.
-    """
-
-    values: Mapping[str, Any] = field(repr=False)
-    origin: str
-    line_of: LineOf | None = field(default=None, repr=False)
-    hidden: frozenset[str] = field(default=frozenset(), repr=False)
-    premise: tuple[str, str] | None = None
-
-    def origin_of(self, path: ValuePath) -> str:
-        """Return where a value of this layer stands."""
-        line = self.line_of(path) if self.line_of else 0
-        return f"{self.origin}:{line}" if line else self.origin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
-    """What renderers get.
-
-    Attributes:
-        values: All entries, merged.
-        data: JSON values by name: what a trigger watches, and the queries of the site.
-        layers: The entries, in their order.
-        premises: Digests of what was looked up, by its entry.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    layers: tuple[Layer, ...] = ()
-    premises: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Texts of all layers that nobody may see."""
-        return frozenset(text for layer in self.layers for text in layer.hidden)
-
-    def origin_of(self, path: ValuePath) -> str | None:
-        """Return where a final value came from; ``None`` if there is no such value (RE-21)."""
-        for layer in reversed(self.layers):
-            if _decides(layer.values, path):
-                return layer.origin_of(path)
-        return None
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        """Every final value's path, such as ``web.ports[0]``, and where it came from."""
-        paths = _leaves(self.values, ())
-        return {path_text(path): self.origin_of(path) or "" for path in paths}
 
 
 async def configure(
@@ -127,6 +71,8 @@ async def configure(
     reader = _Reader(site, spec, checkout, may_ask=may_ask)
     for index, entry in enumerate(spec.config):
         try:
+            if not await holds(entry.when, values, site, spec):
+                continue
             layer = await reader.read(index, entry)
         except _MISTAKES as error:
             if error.retryable:
@@ -139,7 +85,7 @@ async def configure(
         raise InvalidSpec(problems)
     return Configured(
         values=values,
-        data=await _data(site, checkout),
+        data={**({} if spec.config else _raw(site)), **await _data(site, checkout)},
         layers=tuple(layers),
         premises=dict(layer.premise for layer in layers if layer.premise),
     )
@@ -197,6 +143,18 @@ class _Reader:
             hidden=frozenset() if entry.reveal else found.hidden,
         )
 
+    async def _read_environment(self, where: str, entry: ConfigEntry) -> Layer:
+        allowed = self._site.loaded.file.rendering.environment
+        found = read_variables(_given(entry.environment), allowed, os.environ)
+        values: Mapping[str, Any] = {}
+        for place, value in found.values.items():
+            values = merge(values, _put(tuple(place.split(".")), value))
+        return Layer(
+            values=_put(entry.place, values),
+            origin=where,
+            hidden=frozenset() if entry.reveal else found.hidden,
+        )
+
     async def _read_trigger(self, where: str, entry: ConfigEntry) -> Layer:
         trigger, wanted = self._site.trigger, entry.trigger or TriggerValues()
         brought: Any = trigger.config if trigger else {}
@@ -240,29 +198,10 @@ def _put(place: tuple[str, ...], value: Any) -> Mapping[str, Any]:
     return put
 
 
-def _decides(values: Any, path: ValuePath) -> bool:
-    """Whether a layer gives a value, or the list or text that holds it."""
-    for key in path:
-        if not isinstance(values, Mapping):
-            return True
-        if key not in values:
-            return False
-        values = values[key]
-    return True
-
-
-def _leaves(value: Any, path: ValuePath) -> Iterator[ValuePath]:
-    inner: Iterator[tuple[str | int, Any]] | None = None
-    if isinstance(value, Mapping) and value:
-        inner = iter(value.items())
-    elif isinstance(value, list) and value:
-        inner = iter(enumerate(value))
-    if inner is None:
-        if path:
-            yield path
-        return
-    for key, one in inner:
-        yield from _leaves(one, (*path, key))
+def _raw(site: Site) -> Mapping[str, Any]:
+    """Return what sources import as the configuration where the document names none (DOC-1)."""
+    brought = site.trigger.config if site.trigger else {}
+    return dict.fromkeys(_RAW_CONFIGS, brought) if brought else {}
 
 
 async def _data(site: Site, checkout: Checkout) -> Mapping[str, Any]:
@@ -286,45 +225,3 @@ def _named(names: frozenset[str], checkout: Checkout) -> frozenset[str]:
             text = path.read_bytes() if path.stat().st_size <= _SEARCHED_BYTES else b""
         found |= {name for name in names - found if name.encode() in text}
     return frozenset(found)
-
-
-def refuse_shown(rendered: ManifestSet, configured: Configured) -> None:
-    """Refuse objects that would show a secret value in plans (RE-33): only Secrets are masked.
-
-    Raises:
-        InvalidManifests: An object that is no Secret holds one; every place is told.
-    """
-    if not (hidden := configured.hidden):
-        return
-    problems = [
-        Problem(where=str(manifest.origin), path=f"{manifest.ref} {path_text(path)}", message=_WHY)
-        for manifest in rendered
-        if not is_secret(manifest.body)
-        for path in _quoting(manifest.body, hidden)
-    ]
-    if problems:
-        raise InvalidManifests(
-            problems,
-            hint="put it into a Secret; or write `reveal: true` at the entry of `config`, if it"
-            " is none",
-        )
-
-
-_WHY = "holds a value that is secret in `config`, and plans would show it"
-
-
-def _quoting(body: Any, hidden: frozenset[str]) -> Iterator[ValuePath]:
-    for path in _leaves(body, ()):
-        value = body
-        for key in path:
-            value = value[key]
-        if any(text in str(value) for text in hidden):
-            yield path
-
-
-def unquoted(error: RolloutError, configured: Configured) -> RolloutError:
-    """Return an error of a renderer without the secret values that it quotes; itself if none."""
-    said = error.message
-    for text in sorted(configured.hidden, key=len, reverse=True):
-        said = said.replace(text, "***")
-    return error if said == error.message else RenderError(said, hint=error.hint)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-
-import orjson
 
 from rollwright.errors import InvalidDocument
 
@@ -60,15 +59,46 @@ def plain(value: Any) -> Any:
     for kind, make in _FORMS:
         if isinstance(value, kind):
             return make(value)
-    return str(value)
+    return _text(value)
 
 
 def _loaded(value: Any) -> Any:
     """Return what the text of a JSON column, or of each item of an array of them, holds."""
     if isinstance(value, str | bytes):
-        return orjson.loads(value)
+        return json.loads(value, parse_int=_whole, parse_float=_fraction)
     return [_loaded(one) for one in value] if isinstance(value, list) else plain(value)
 
+
+def _whole(digits: str) -> int | str:
+    """Return a number of JSON; one that most readers of JSON could not hold stays text."""
+    number = int(digits) if len(digits) < _LONGEST else None
+    is_held = number is not None and -(2**63) <= number < 2**64
+    return number if number is not None and is_held else digits
+
+
+def _fraction(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
+
+
+def _text(value: Any) -> str:
+    """Return the exact text of what JSON has no form for, as the database writes it."""
+    if callable(as_string := getattr(value, "as_string", None)):  # bits
+        return str(as_string())
+    if hasattr(value, "lower_inc"):
+        return _range(value)
+    return str(value)
+
+
+def _range(value: Any) -> str:
+    if value.isempty:
+        return "empty"
+    ends = ("" if one is None else str(plain(one)) for one in (value.lower, value.upper))
+    return f"{'[' if value.lower_inc else '('}{','.join(ends)}{']' if value.upper_inc else ')'}"
+
+
+_LONGEST = 21
+"""Characters of the longest whole number of 64 bits, with its sign."""
 
 _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((bytes, bytearray, memoryview), lambda value: bytes(value).hex()),

@@ -10,9 +10,12 @@ put into the text of a statement. Each call opens a connection of its own and cl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,7 +30,10 @@ from rollwright.errors import (
     Unreachable,
     excerpt,
 )
+from rollwright.plugins.option_schemas import schema_of_options
 from rollwright.plugins.options import problems_of
+from rollwright.plugins.registry import PluginInfo
+from rollwright.rollouts.spec.problems import did_you_mean
 from rollwright.rollouts.spec.uses import Use
 from rollwright.stores.postgres.access import Access, read_access
 from rollwright.stores.postgres.failures import Failure, read_failure
@@ -35,6 +41,8 @@ from rollwright.stores.postgres.options import PostgresOptions
 
 if TYPE_CHECKING:
     from rollwright.engine.site import Site
+
+T = TypeVar("T")
 
 MAX_ROWS = 100_000
 MAX_BYTES = 64 * 2**20
@@ -45,6 +53,11 @@ STATEMENT_SHOWN = 60
 
 KINDS = ("postgres", "cockroachdb")
 """What ``use`` may say: both speak one protocol."""
+
+_AGAIN = ("40001", "40P01")
+"""A transaction that lost against another one, or was one of a deadlock: it is undone."""
+
+_TRIES = 6
 
 _COCKROACH_PORT = 26257
 _PAGE = 1000
@@ -78,11 +91,17 @@ async def query(
 async def _asked(
     site: Site, name: str, statement: str, parameters: tuple[Any, ...], *, is_read_only: bool
 ) -> tuple[Mapping[str, Any], ...]:
-    async with (
-        _connected(site, name, statement) as connection,
-        connection.transaction(readonly=is_read_only),
-    ):
-        return await _rows(connection, statement, parameters)
+    async with _connected(site, name, statement) as connection:
+        prepared = await connection.prepare(statement)
+        columns = Columns.of(prepared.get_attributes())
+        if is_read_only and not columns.names:
+            raise InvalidDocument(
+                "gives no columns, so there is nothing to ask for in a read-only transaction",
+                hint="expected SELECT, or the like",
+            )
+        return await _transacted(
+            connection, partial(_rows, prepared, columns, parameters), is_read_only=is_read_only
+        )
 
 
 async def execute(site: Site, name: str, statement: str, *parameters: Any) -> None:
@@ -100,8 +119,38 @@ async def execute(site: Site, name: str, statement: str, *parameters: Any) -> No
         InvalidDocument: It does not understand the statement.
     """
     with counted(site.tell, "database"):
-        async with _connected(site, name, statement) as connection, connection.transaction():
-            await connection.execute(statement, *parameters)
+        async with _connected(site, name, statement) as connection:
+            await _transacted(connection, partial(connection.execute, statement, *parameters))
+
+
+async def columns_of(site: Site, name: str, statement: str) -> tuple[str, ...]:
+    """Return the columns that a statement would give; it is understood, and not executed.
+
+    Raises:
+        NotFound: site.toml names no such database, or a secret of it is not there.
+        Unreachable: It does not answer, or not in time.
+        InvalidDocument: It does not understand the statement.
+    """
+    async with _connected(site, name, statement) as connection:
+        prepared = await connection.prepare(statement)
+        return tuple(one.name for one in prepared.get_attributes())
+
+
+def database_kinds() -> tuple[PluginInfo, ...]:
+    """Return what ``use`` of a database may say, for people."""
+    form = PostgresOptions
+    where = f"{form.__module__}:{form.__name__}"
+    return tuple(
+        PluginInfo(
+            group="databases",
+            name=kind,
+            where=where,
+            distribution="rollwright",
+            version=version("rollwright"),
+            schema=lambda: schema_of_options(form),
+        )
+        for kind in KINDS
+    )
 
 
 def check_database(site: Site, name: str) -> None:
@@ -119,11 +168,30 @@ def check_database(site: Site, name: str) -> None:
         )
 
 
+async def _transacted(
+    connection: Any, work: Callable[[], Awaitable[T]], *, is_read_only: bool = False
+) -> T:
+    """Do something in a transaction; again where the server asks for that.
+
+    A server that keeps transactions apart by letting one of them fail, as CockroachDB does, has
+    then undone it, and expects it anew.
+    """
+    import asyncpg  # noqa: PLC0415  (slow; most commands ask no database)
+
+    for attempt in range(_TRIES):
+        try:
+            async with connection.transaction(readonly=is_read_only):
+                return await work()
+        except asyncpg.PostgresError as error:
+            if read_failure(error).code not in _AGAIN or attempt == _TRIES - 1:
+                raise
+            await asyncio.sleep(random.uniform(0.5, 1) * 0.02 * 2**attempt)  # noqa: S311  (jitter)
+    raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
 async def _rows(
-    connection: Any, statement: str, parameters: tuple[Any, ...]
+    prepared: Any, columns: Columns, parameters: tuple[Any, ...]
 ) -> tuple[Mapping[str, Any], ...]:
-    prepared = await connection.prepare(statement)
-    columns = Columns.of(prepared.get_attributes())
     rows, size = [], 0
     async for record in prepared.cursor(*parameters, prefetch=_PAGE):
         row, length = row_of(record, columns)
@@ -156,6 +224,12 @@ async def _connected(site: Site, name: str, statement: str) -> AsyncIterator[Any
                 await _close(connection)
     except InvalidDocument as error:
         raise InvalidDocument(f"{about}: {error.message}", hint=error.hint) from error
+    except ValueError as error:
+        # Of the driver, for a date before our era or the like; a mistake in JSON is one, too.
+        raise InvalidDocument(
+            f"{about}: a value that cannot be read: {excerpt(str(error))}",
+            hint="select it as text: column::text",
+        ) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         # Not chained: the driver's error holds the values of parameters.
         raise _told(read_failure(error), about, access) from None
@@ -197,18 +271,30 @@ def _text(failure: Failure) -> str:
     return failure.text.partition(":")[0] if failure.code.startswith("22") else failure.text
 
 
-def _access(site: Site, name: str) -> tuple[Access, dict[str, Any]]:
-    """Return how to reach a database, and what the driver takes for it."""
+def options_of(site: Site, name: str) -> PostgresOptions:
+    """Return what site.toml says of a database; no secret is read.
+
+    Raises:
+        NotFound: site.toml names no such database, or no such kind of one.
+        InvalidSpec: Its options do not fit.
+    """
     check_database(site, name)
     use = site.loaded.file.databases[name]
     where, path = str(site.loaded.path or "site.toml"), f"databases.{name}"
     if use.name not in KINDS:
-        known = ", ".join(KINDS)
+        known = f"{', '.join(KINDS)}{did_you_mean(use.name, KINDS)}"
         raise NotFound(f"{where}: {path}: no kind of database {use.name!r}; known: {known}")
     try:
-        options = PostgresOptions.model_validate({**_defaults(use), **use.options})
+        return PostgresOptions.model_validate({**_defaults(use), **use.options})
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error, where=where, path=path)) from None
+        raise InvalidSpec(
+            problems_of(error, where=where, path=path, form=PostgresOptions)
+        ) from None
+
+
+def _access(site: Site, name: str) -> tuple[Access, dict[str, Any]]:
+    """Return how to reach a database, and what the driver takes for it."""
+    options = options_of(site, name)
     access = read_access(options)
     arguments = access.arguments()
     if "schema_name" not in options.model_fields_set:

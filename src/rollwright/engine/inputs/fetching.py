@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from rollwright.engine.inputs.declared import check_source
+from rollwright.engine.progress import Note
 from rollwright.engine.site import Site
 from rollwright.errors import RolloutError
 from rollwright.plugins.contracts import (
@@ -34,6 +35,8 @@ async def fetch_source(site: Site, spec: RolloutSpec, revision: str = "") -> Che
         RenderError: There is nothing, or it cannot be had.
     """
     checkout: Checkout = await (await _ready(site, spec)).fetch(_request(site, revision))
+    for note in checkout.notes:
+        site.tell(Note(note))
     return checkout
 
 

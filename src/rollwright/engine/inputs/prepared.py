@@ -44,11 +44,13 @@ class Recipe:
         policy: How the cache is used.
         parts: What the making depends on, as JSON; ``None`` if nobody can say.
         revision: What the source is at.
+        is_sealed: Whether values of Secrets may stand anywhere in the set.
     """
 
     policy: Policy
     parts: bytes | None
     revision: str
+    is_sealed: bool = False
 
     def name(self, ids: tuple[str, ...]) -> str:
         """Return the name of the set made of some renderings; empty if it is not kept."""
@@ -85,7 +87,7 @@ class Recipe:
         self, ids: tuple[str, ...], manifests: ManifestSet, known: Mapping[tuple[str, str], bool]
     ) -> None:
         """Keep a set; ``known`` is what the cluster said of scopes."""
-        name, is_secret = self.name(ids), has_secrets(one.ref for one in manifests)
+        name, is_secret = self.name(ids), self._is_secret(manifests)
         if name and (not is_secret or self.policy.with_secrets):
             await asyncio.to_thread(self._write, name, manifests, known)
 
@@ -95,8 +97,10 @@ class Recipe:
         cache, body = self.policy.cache, packed(manifests, with_digests=True)
         if cache is not None and body is not None:
             head = orjson.dumps(_asked(manifests, known) if known else [])
-            is_secret = has_secrets(one.ref for one in manifests)
-            cache.write(name, head + b"\n" + body, is_secret=is_secret)
+            cache.write(name, head + b"\n" + body, is_secret=self._is_secret(manifests))
+
+    def _is_secret(self, manifests: ManifestSet) -> bool:
+        return self.is_sealed or has_secrets(one.ref for one in manifests)
 
 
 def _asked(manifests: ManifestSet, known: Mapping[tuple[str, str], bool]) -> list[list[Any]]:

@@ -9,7 +9,7 @@ import orjson
 from rollwright.errors import Problem
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, is_secret, ref_of
 
-VERSION = 1
+VERSION = 2
 
 
 def packed(manifests: ManifestSet, *, with_digests: bool = False) -> bytes | None:
@@ -27,6 +27,7 @@ def packed(manifests: ManifestSet, *, with_digests: bool = False) -> bytes | Non
         "rollout": manifests.rollout,
         "inputs": manifests.inputs,
         "warnings": [[one.where, one.path, one.message] for one in manifests.warnings],
+        "notes": manifests.notes,
     }
     try:
         return orjson.dumps(form)
@@ -55,6 +56,7 @@ def unpacked(content: bytes, source: str) -> ManifestSet:
                 Problem(where=where, path=path, message=message, is_warning=True)
                 for where, path, message in form["warnings"]
             ),
+            notes=tuple(form["notes"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a rendered set") from error

@@ -23,12 +23,13 @@ from pydantic import BaseModel
 from rollwright.engine.inputs.render_cache import RenderCache
 from rollwright.errors import RenderError
 from rollwright.plugins import tree
-from rollwright.plugins.contracts import Checkout, Kubernetes, RenderRequest
+from rollwright.plugins.contracts import Checkout, Kubernetes, Lookups, RenderRequest
 from rollwright.rollouts.spec.uses import Use
 
 MAX_HIDDEN = 10_000
 MAX_INPUTS = 20_000
 _OF_TREE = frozenset({"checkout", "timeout"})
+"""Of a request: what is compared otherwise."""
 _SKIPPED = frozenset({".git"})
 
 
@@ -87,6 +88,8 @@ async def _outside(renderer: Any) -> str | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Kubernetes):
         return [value.version, value.api_versions]
+    if isinstance(value, Lookups):
+        return True  # what is looked up is compared with each result
     return value
 
 

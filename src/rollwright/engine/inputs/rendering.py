@@ -8,21 +8,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rollwright.engine.custody.keys import AskSalt, no_salt
-from rollwright.engine.inputs.capabilities import AskKubernetes, kubernetes_for, nothing_asked
-from rollwright.engine.inputs.configuration import (
-    Configured,
-    configure,
-    refuse_shown,
-    unquoted,
+from rollwright.engine.inputs.capabilities import (
+    AskKubernetes,
+    asking,
+    kubernetes_for,
+    nothing_asked,
 )
+from rollwright.engine.inputs.chart_lookups import Target, asked_by, hidden_of
+from rollwright.engine.inputs.conditions import holds
+from rollwright.engine.inputs.configuration import configure
+from rollwright.engine.inputs.configured import Configured
 from rollwright.engine.inputs.declared import check_plugins
 from rollwright.engine.inputs.known_names import known_on, with_known_groups
+from rollwright.engine.inputs.lookup_answers import holds_secrets
 from rollwright.engine.inputs.prepared import AskScopes, recipe_of
-from rollwright.engine.inputs.renders import Order, look_up, policy_of, rendered
+from rollwright.engine.inputs.renders import (
+    Known,
+    Order,
+    Policy,
+    look_up,
+    policy_of,
+    rendered,
+)
+from rollwright.engine.inputs.showing import refuse_shown, unquoted
 from rollwright.engine.inputs.transforming import transformed
 from rollwright.engine.inputs.validating import Beside, validated
+from rollwright.engine.inputs.which_renderer import naming
 from rollwright.engine.progress import Note
 from rollwright.engine.site import Site
 from rollwright.engine.writing.applyset import parent_namespace
@@ -67,29 +81,43 @@ async def render_set(
         InvalidManifests: Objects are wrong or stand twice; every problem is told.
     """
     check_plugins(site, spec)
-    may_ask = site.may_ask or ask_scopes is not nobody_to_ask
+    has_target = ask_scopes is not nobody_to_ask
+    may_ask = site.may_ask or has_target
     configured = site.configured = await configure(site, spec, checkout, may_ask=may_ask)
-    ask = ask_kubernetes if ask_scopes is not nobody_to_ask else None
+    ask = ask_kubernetes if has_target else None
     policy = policy_of(site)
     recipe = await recipe_of(site, spec, policy, (checkout.revision, configured.hidden), ask)
-    orders = [one async for one in _orders(site, spec, checkout, configured, ask_kubernetes)]
+    target = Target(ask=partial(site.cluster, spec), record=site.recorded) if may_ask else None
+    served = asking(site, spec) if may_ask and ask is None else ask_kubernetes
+    request = _request(site, spec, checkout, configured)
+    orders = [one async for one in _orders(site, spec, request, (served, target))]
     known = [await look_up(policy, one) for one in orders]
     wanted = await recipe.taken(tuple(one.id for one in known), ask_scopes)
     if wanted is None:
+        looked_up = partial(hidden_of, [one.request.lookups for one in orders])
         try:
             found = [
-                await rendered(policy, order, one, site.tell)
+                await _rendered(site, spec, (policy, order, one))
                 for order, one in zip(orders, known, strict=True)
             ]
         except RolloutError as error:
-            if (told := unquoted(error, configured)) is error:
+            if (told := unquoted(error, configured.hidden | looked_up())) is error:
                 raise
             raise told from None
         sources = Sources(
-            checkout=checkout, configured=configured, ask_kubernetes=ask, ask_scopes=ask_scopes
+            checkout=checkout,
+            hidden=(configured.hidden, looked_up()),
+            ask_kubernetes=ask,
+            ask_scopes=ask_scopes,
         )
-        wanted, scopes = await _prepared(site, spec, join(one for one, _ in found), sources)
+        whole = join(one for one, _ in found)
+        wanted, scopes = await _prepared(site, spec, whole, sources)
+        is_sealed = any(holds_secrets(one.request.lookups) for one in orders)
+        recipe = replace(recipe, is_sealed=is_sealed)
         await recipe.keep(tuple(name for _, name in found), wanted, scopes)
+    site.looked_up = dict(target.found) if target else {}
+    for note in wanted.notes:
+        site.tell(Note(note))
     for problem in wanted.warnings:
         site.tell(Note(f"warning: {problem}"))
     salt = await ask_salt() if has_secrets(one.ref for one in wanted) else ""
@@ -101,19 +129,23 @@ class Sources:
     """Where what the objects do not say comes from; ``None`` where nobody is to be asked."""
 
     checkout: Checkout
-    configured: Configured
+    hidden: tuple[frozenset[str], frozenset[str]]
     ask_kubernetes: AskKubernetes | None
     ask_scopes: AskScopes
 
 
-async def _orders(
-    site: Site,
-    spec: RolloutSpec,
-    checkout: Checkout,
-    configured: Configured,
-    ask_kubernetes: AskKubernetes,
-) -> AsyncIterator[Order]:
-    request = RenderRequest(
+async def _rendered(
+    site: Site, spec: RolloutSpec, due: tuple[Policy, Order, Known]
+) -> tuple[ManifestSet, str]:
+    policy, order, known = due
+    with naming(site, spec, order.number):
+        return await rendered(policy, order, known, site.tell)
+
+
+def _request(
+    site: Site, spec: RolloutSpec, checkout: Checkout, configured: Configured
+) -> RenderRequest:
+    return RenderRequest(
         checkout=checkout,
         values=configured.values,
         data=configured.data,
@@ -121,11 +153,23 @@ async def _orders(
         namespace=spec.target.namespace,
         network_charts=site.loaded.file.plugins.network_charts,
     )
-    for use in spec.renderers:
+
+
+async def _orders(
+    site: Site,
+    spec: RolloutSpec,
+    request: RenderRequest,
+    asked: tuple[AskKubernetes, Target | None],
+) -> AsyncIterator[Order]:
+    ask_kubernetes, target = asked
+    for number, use in enumerate(spec.renderers):
+        with naming(site, spec, number):
+            if not await holds(use.when, request.values, site, spec):
+                continue
         renderer = site.registry.build("renderers", use.name, use.options)
         served = await kubernetes_for(site, renderer, ask_kubernetes)
-        asked = replace(request, kubernetes=served)
-        yield Order(use=use, renderer=renderer, request=asked, source=spec.source)
+        whole = replace(request, kubernetes=served, lookups=asked_by(renderer, target))
+        yield Order(use=use, renderer=renderer, request=whole, source=spec.source, number=number)
 
 
 async def _prepared(
@@ -135,7 +179,7 @@ async def _prepared(
     known = known_on(site.loaded, site.registry)
     given = with_known_groups(given, spec.name, known)
     changed = transformed(site, spec, given)
-    refuse_shown(changed, sources.configured)
+    refuse_shown(changed, *sources.hidden)
     beside = Beside(
         checkout=sources.checkout,
         ask_kubernetes=sources.ask_kubernetes or nothing_asked,

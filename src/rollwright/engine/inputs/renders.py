@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from rollwright.engine.inputs.lookup_answers import answers_of, holds_secrets, is_answered_alike
 from rollwright.engine.inputs.render_cache import RenderCache, open_cache
 from rollwright.engine.inputs.render_forms import packed, unpacked
 from rollwright.engine.inputs.render_keys import (
@@ -83,12 +84,14 @@ class Order:
         renderer: Made of it.
         request: What it is asked.
         source: Where the tree comes from.
+        number: Its place among the renderers of the rollout.
     """
 
     use: Use
     renderer: Any
     request: RenderRequest
     source: Use
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +124,29 @@ async def look_up(policy: Policy, order: Order) -> Known:
     key = await key_of(cache, order.use, order.renderer, order.request)
     if key is None:
         return Known()
-    return await asyncio.to_thread(_look_up, cache, key, order)
+    known = await asyncio.to_thread(_read_known, cache, key, order)
+    others = known.entries
+    while entry := await asyncio.to_thread(_entry_of, cache, order, known.tree, others):
+        if await is_answered_alike(cache, order.request.lookups, entry):
+            return replace(known, entry=entry)
+        others = tuple(one for one in others if one is not entry)
+    return known
 
 
-def _look_up(cache: RenderCache, key: str, order: Order) -> Known:
+def _read_known(cache: RenderCache, key: str, order: Order) -> Known:
+    tree = tree_key(cache, order.source, order.request.checkout)
+    return Known(key=key, tree=tree, entries=_entries(cache.read(key)))
+
+
+def _entry_of(
+    cache: RenderCache, order: Order, tree: TreeKey | None, entries: tuple[Mapping[str, Any], ...]
+) -> Mapping[str, Any] | None:
+    """Return the entry for a tree: for its revision, or for the same files."""
     checkout = order.request.checkout
-    tree = tree_key(cache, order.source, checkout)
-    entries = _entries(cache.read(key))
     found = next((one for one in entries if tree and one["tree"] == tree.revision), None)
-    found = found or next(
+    return found or next(
         (one for one in entries if is_unchanged(cache, checkout, one["inputs"])), None
     )
-    return Known(key=key, tree=tree, entries=entries, entry=found)
 
 
 def _entries(content: bytes | None) -> tuple[Mapping[str, Any], ...]:
@@ -184,8 +198,11 @@ def _keep(policy: Policy, order: Order, known: Known, result: tuple[ManifestSet,
     objects = _digests(cache, manifests)
     if known.entry is not None and (others := differing(known.entry["objects"], objects)):
         tell(Note(_changing(order.use.name, others)))
-    name = cache.digest(b"result", content)
+    lookups = order.request.lookups
+    # Whether a value that was looked up may be shown is an option: part of the key.
+    name = cache.digest(b"result", content, *([known.key.encode()] if lookups else []))
     is_secret = has_secrets(one.ref for one in (*manifests, *manifests.hooks))
+    is_secret = is_secret or holds_secrets(lookups)
     is_kept = not is_secret or policy.with_secrets
     if is_kept and not cache.write(name, content, is_secret=is_secret):
         return ""
@@ -194,6 +211,7 @@ def _keep(policy: Policy, order: Order, known: Known, result: tuple[ManifestSet,
         "inputs": inputs_of(cache, order.request.checkout, manifests.inputs),
         "id": name,
         "objects": objects,
+        **answers_of(cache, lookups),
     }
     rest = [one for one in known.entries if one is not known.entry]
     cache.write(known.key, orjson.dumps([entry, *rest][:ENTRIES]))

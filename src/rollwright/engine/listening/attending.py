@@ -13,7 +13,7 @@ from rollwright.engine.listening.declared import declared_in
 from rollwright.engine.listening.dispatch import Dispatcher
 from rollwright.engine.listening.listener import Listened, Listening
 from rollwright.engine.listening.pending import Pending, is_pending
-from rollwright.engine.listening.running import LocalRunner
+from rollwright.engine.listening.running import BY_PERSON, LocalRunner
 from rollwright.engine.site import Site
 from rollwright.plugins.contracts import TriggerAttendant
 from rollwright.rollouts.instances import instance_name
@@ -48,10 +48,15 @@ class Attending:
             RolloutError: It cannot be read.
         """
         found = self._of(pending)
-        if found is None or not isinstance(found.plugin, TriggerAttendant):
+        is_given = pending.kind in BY_PERSON and (pending.firing.config or not pending.firing.key)
+        if found is None or is_given or not isinstance(found.plugin, TriggerAttendant):
             return pending
         firing = await found.plugin.freshen(self.listening.request(found), pending.firing)
-        return None if firing is None else replace(pending, firing=firing)
+        if firing is None:
+            return None
+        # What a person waits for stays what it is, whatever the object says.
+        token = pending.firing.token if pending.kind in BY_PERSON else ""
+        return replace(pending, firing=replace(firing, token=token or firing.token))
 
     async def removed(self, pending: Pending) -> None:
         """Let go of a subject once nothing is left of any instance that was made for it.
@@ -76,7 +81,13 @@ class Attending:
         alike = [
             one
             for one in self.listening.all()
-            if (one.trigger.name, one.use.name) == (pending.trigger, pending.kind)
+            if one.trigger.name == pending.trigger
+            and (one.use.name == pending.kind or _attends(one, pending))
         ]
         exact = [one for one in alike if pending.firing.id.startswith(f"{one.name}:")]
         return next(iter((*exact, *alike)), None)
+
+
+def _attends(listened: Listened, pending: Pending) -> bool:
+    """Whether a person fired it by hand: then it has what the trigger would bring, too."""
+    return pending.kind in BY_PERSON and isinstance(listened.plugin, TriggerAttendant)

@@ -6,7 +6,7 @@ After: each trigger is listened to; a file that cannot be read stops no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,12 @@ TRIGGER_FILES = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """Rollouts by name, triggers, and what could not be read of either, for people."""
+    """Rollouts by name, triggers, and what could not be read of either, for people.
 
-    rollouts: Mapping[str, LoadedRollout]
+    The rollouts of a service are one mapping as long as it lives; what is read anew is put there.
+    """
+
+    rollouts: dict[str, LoadedRollout]
     triggers: tuple[TriggerSpec, ...]
     faults: tuple[str, ...] = ()
 
@@ -63,51 +66,12 @@ class Declared:
         raise NotFound(f"no rollout {name!r} in the site; known: {known}")
 
 
-def declared_in(site: LoadedSite) -> Declared:
-    """Read every rollout and trigger that ``[rollouts] paths`` leads to."""
-    rollouts: dict[str, LoadedRollout] = {}
-    triggers: dict[str, TriggerSpec] = {}
-    faults = []
-    for file in _files(site, FILE_NAMES):
-        try:
-            loaded = load_rollout(file)
-        except RolloutError as error:
-            faults.append(str(error))
-            continue
-        twin = rollouts.setdefault(loaded.spec.name, loaded)
-        if twin is not loaded:
-            faults.append(f"{file}: rollout {loaded.spec.name!r} is declared in {twin.path}, too")
-            continue
-        for own in loaded.spec.triggers:
-            _take(triggers, trigger_of(own, loaded.spec.name), file, faults)
-    for file in _files(site, TRIGGER_FILES):
-        for trigger in _triggers_of(file, faults):
-            _take(triggers, trigger, file, faults)
-    _find_lost(rollouts, triggers, faults)
-    return Declared(rollouts=rollouts, triggers=tuple(triggers.values()), faults=tuple(faults))
+Load = Callable[[Path], LoadedRollout]
+Read = Callable[[Path, list[str]], Iterable[TriggerSpec]]
 
 
-def _take(
-    triggers: dict[str, TriggerSpec], trigger: TriggerSpec, file: Path, faults: list[str]
-) -> None:
-    if trigger.name in triggers:
-        faults.append(f"{file}: trigger {trigger.name!r} is declared twice; rename one")
-    else:
-        triggers[trigger.name] = trigger
-
-
-def _find_lost(
-    rollouts: Mapping[str, LoadedRollout], triggers: Mapping[str, TriggerSpec], faults: list[str]
-) -> None:
-    for trigger in triggers.values():
-        names = {choice.name for choice in trigger.rollouts if choice.name}
-        faults += [
-            f"trigger {trigger.name!r}: no rollout {name!r} in the site"
-            for name in sorted(names - rollouts.keys())
-        ]
-
-
-def _triggers_of(file: Path, faults: list[str]) -> Iterator[TriggerSpec]:
+def triggers_in(file: Path, faults: list[str]) -> Iterator[TriggerSpec]:
+    """Yield the triggers of a file; what is wrong with it is added to the faults."""
     try:
         documents = load_all(file.read_bytes(), name=str(file))
     except (RolloutError, OSError) as error:
@@ -124,6 +88,78 @@ def _triggers_of(file: Path, faults: list[str]) -> Iterator[TriggerSpec]:
             yield parse_trigger(document.value, name=str(file), line_of=line_of)
         except RolloutError as error:
             faults.append(str(error))
+
+
+def declared_in(
+    site: LoadedSite, *, load: Load = load_rollout, read: Read = triggers_in
+) -> Declared:
+    """Read every rollout and trigger that ``[rollouts] paths`` leads to.
+
+    Args:
+        site: The site.
+        load: Reads the rollout of a file.
+        read: Reads the triggers of a file, and adds to the faults what is wrong with it.
+    """
+    rollouts: dict[str, LoadedRollout] = {}
+    triggers: dict[str, TriggerSpec] = {}
+    places: dict[str, Path] = {}
+    faults: list[str] = []
+    for file in _files(site, FILE_NAMES):
+        try:
+            loaded = load(file)
+        except RolloutError as error:
+            faults.append(str(error))
+            continue
+        twin = rollouts.setdefault(loaded.spec.name, loaded)
+        if twin is not loaded:
+            faults.append(f"{file}: rollout {loaded.spec.name!r} is declared in {twin.path}, too")
+            continue
+        for own in loaded.spec.triggers:
+            trigger = trigger_of(own, loaded.spec.name)
+            faults += _twice(trigger.name, file, places)
+            triggers.setdefault(trigger.name, trigger)
+    for file in _files(site, TRIGGER_FILES):
+        for trigger in read(file, faults):
+            faults += _twice(trigger.name, file, places)
+            triggers.setdefault(trigger.name, trigger)
+    _leave_out_namesakes(triggers, faults)
+    _find_lost(rollouts, triggers, faults)
+    return Declared(rollouts=rollouts, triggers=tuple(triggers.values()), faults=tuple(faults))
+
+
+def _twice(name: str, file: Path, places: dict[str, Path]) -> Iterator[str]:
+    """Say that a trigger is declared elsewhere, too; the first one counts."""
+    if name in places:
+        yield f"{file}: trigger {name!r} is declared in {places[name]}, too; rename one"
+    places.setdefault(name, file)
+
+
+def _leave_out_namesakes(triggers: dict[str, TriggerSpec], faults: list[str]) -> None:
+    """Leave out what is called as one of several plugins of another trigger is, by its number."""
+    for trigger in tuple(triggers.values()):
+        for index in range(1, len(trigger.when)):
+            name = f"{trigger.name}-{index}"
+            if triggers.pop(name, None) is not None:
+                faults.append(
+                    f"trigger {name!r} is called as a part of {trigger.name!r} is; rename one"
+                )
+
+
+def _find_lost(
+    rollouts: Mapping[str, LoadedRollout], triggers: Mapping[str, TriggerSpec], faults: list[str]
+) -> None:
+    for trigger in triggers.values():
+        names = {choice.name for choice in trigger.rollouts if choice.name}
+        faults += [
+            f"trigger {trigger.name!r}: no rollout {name!r} in the site"
+            for name in sorted(names - rollouts.keys())
+        ]
+
+
+def declaring_files(site: LoadedSite) -> Iterator[Path]:
+    """Yield every file of a site that declares rollouts or triggers."""
+    yield from _files(site, FILE_NAMES)
+    yield from _files(site, TRIGGER_FILES)
 
 
 def _files(site: LoadedSite, names: tuple[str, ...]) -> Iterator[Path]:

@@ -7,17 +7,20 @@ counted while nobody looked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
+from rollwright.engine.documents import LoadedRollout
 from rollwright.engine.listening.pending import Pending
 from rollwright.engine.listening.running import Ended
 from rollwright.engine.listening.service import Service
 from rollwright.engine.progress import Counted, Listener, Progress, both
 from rollwright.engine.telling.metering import Meter
 from rollwright.engine.telling.metrics import Metrics, scraped_family
+from rollwright.rollouts.spec.durations import parse_duration
+from rollwright.rollouts.spec.trigger import TriggerSpec
 
 Rows = Iterator[tuple[tuple[str, ...], float]]
 
@@ -60,6 +63,8 @@ class Gauges:
         yield _one("rollwright_declaration_faults", len(declared.faults))
         yield scraped_family("kube_applier_run_queue", self._waiting())
         yield from self._triggers()
+        yield from self._declared()
+        self.meter.forget_lost()
         yield scraped_family("rollwright_api_requests_total", self._requests())
         yield scraped_family("rollwright_api_answers_total", self._answers())
 
@@ -84,6 +89,32 @@ class Gauges:
             "rollwright_trigger_faults", (((kind,), broken[kind]) for kind in kinds)
         )
 
+    def _declared(self) -> Iterator[Any]:
+        """Yield what older systems told of their documents, by namespace."""
+        automatic: dict[str, int] = {}
+        intervals: dict[str, float] = {}
+        for trigger in self.service.declared.triggers:
+            for one in self._chosen(trigger):
+                namespace = self.meter.metrics.bounded(
+                    "namespace", self.meter.namespace(one.spec.name)
+                )
+                is_on = not (trigger.suspend or one.spec.suspend)
+                automatic[namespace] = max(automatic.get(namespace, 0), int(is_on))
+                if seconds := _shortest(trigger):
+                    intervals[namespace] = min(intervals.get(namespace, seconds), seconds)
+        prefix = "kube_applier_waybill_spec"
+        yield scraped_family(f"{prefix}_auto_apply", (((n,), v) for n, v in automatic.items()))
+        yield scraped_family(f"{prefix}_dry_run", (((n,), 0) for n in automatic))
+        yield scraped_family(f"{prefix}_run_interval", (((n,), v) for n, v in intervals.items()))
+
+    def _chosen(self, trigger: TriggerSpec) -> Iterable[LoadedRollout]:
+        """Return the rollouts of a trigger; a thousand that name theirs are no million looks."""
+        declared = self.service.declared
+        names = [one.name for one in trigger.rollouts]
+        if not all(names):
+            return declared.chosen(trigger)
+        return [declared.rollouts[name] for name in names if name in declared.rollouts]
+
     def _requests(self) -> Rows:
         for name, cluster in self.service.site.connected().items():
             for kind, count in cluster.calls.items():
@@ -94,6 +125,12 @@ class Gauges:
             answers = cluster.answers if isinstance(cluster, _Answering) else {}
             for (kind, status), count in answers.items():
                 yield (name, kind, str(status) if status else "none"), count
+
+
+def _shortest(trigger: TriggerSpec) -> float:
+    """Return the seconds from one run by interval to the next; zero if there are none."""
+    given = [one.options.get("every", "5m") for one in trigger.when if one.name == "interval"]
+    return min((parse_duration(str(one)).total_seconds() for one in given), default=0.0)
 
 
 def _one(name: str, value: float) -> Any:

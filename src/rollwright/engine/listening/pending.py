@@ -6,6 +6,7 @@ the next one finds it. It is taken out once its run has ended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -13,15 +14,28 @@ from typing import Any
 
 import orjson
 
-from rollwright.engine.custody.notes import Notes, change_notes, forget_notes, is_notes, read_notes
+from rollwright.engine.custody.notes import (
+    HANDLED,
+    PENDING,
+    Notes,
+    change_notes,
+    forget_notes,
+    is_notes,
+    read_notes,
+)
+from rollwright.engine.listening import deliveries
 from rollwright.engine.operations import named_spec
 from rollwright.engine.site import Site
 from rollwright.plugins.contracts import Firing, Subject
 
-KIND = "pending"
+KIND = PENDING
 """The kind of note that holds it."""
-HANDLED = "handled"
-"""The kind of note that says which firing was answered last."""
+
+SUPERSEDED = "superseded"
+"""How a run ends that answers nothing: a newer one does."""
+
+_AT_ONCE = 16
+"""How many notes are read at a time."""
 
 MAX_BYTES = 256 * 2**10
 """Of what a firing brings along: configuration and data."""
@@ -65,7 +79,11 @@ async def keep(site: Site, pending: Pending) -> Pending | None:
         noted = _read(notes.get(KIND))
         if noted is not None and noted.at > pending.at:
             return notes
-        return {**notes, KIND: text}
+        if pending.kind != deliveries.TRIGGER:
+            return {**notes, KIND: text}
+        if deliveries.is_repeated(notes, pending.firing, pending.at):
+            return notes
+        return deliveries.with_delivery({**notes, KIND: text}, pending.firing, pending.at, text)
 
     noted = await change_notes(site, _spec(pending), change)
     return _read(noted.get(KIND)) if KIND in noted else None
@@ -84,23 +102,35 @@ async def settle(site: Site, pending: Pending, *, outcome: str, at: datetime) ->
     def change(notes: Notes) -> Notes:
         noted = _read(notes.get(KIND))
         is_same = noted is not None and noted.firing.id == pending.firing.id
+        if outcome == SUPERSEDED and not is_same and _is_later(_handled(notes), pending):
+            return notes  # whoever overtook it has answered already
         left = {key: text for key, text in notes.items() if not (is_same and key == KIND)}
         return {**left, HANDLED: handled}
 
     await change_notes(site, _spec(pending), change)
 
 
+def _is_later(answered: Mapping[str, Any], pending: Pending) -> bool:
+    return bool(answered) and datetime.fromisoformat(answered["at"]) > pending.at
+
+
 async def forget(site: Site, pending: Pending) -> None:
     """Forget an instance that was removed, unless something newer is noted by now."""
+    await forget_notes(site, _spec(pending), since=pending.at)
 
-    def change(notes: Notes) -> Notes:
-        noted = _read(notes.get(KIND))
-        is_newer = noted is not None and noted.firing.id != pending.firing.id
-        return {KIND: notes[KIND]} if is_newer else {}
 
-    noted = await read_notes(site, _spec(pending))
-    if noted and not await change_notes(site, _spec(pending), change):
-        await forget_notes(site, _spec(pending))
+async def overtaken(site: Site, pending: Pending) -> str:
+    """Return why something needs no run any more, in words; empty if it needs one."""
+    notes = await read_notes(site, _spec(pending))
+    noted = _read(notes.get(KIND))
+    if noted is not None and noted.firing.id == pending.firing.id:
+        return ""
+    answered = _handled(notes).get("id", "")
+    if answered == pending.firing.id:
+        return "another process has answered it"
+    if pending.firing.is_gone and not (answered or KIND in notes):
+        return ""  # removed and forgotten; what it was made for is not let go of yet
+    return "a newer request is noted" if KIND in notes else "nothing is asked for any more"
 
 
 async def is_pending(site: Site, instance: str, cluster: str) -> bool:
@@ -112,6 +142,12 @@ async def all_pending(site: Site, cluster: str) -> tuple[Pending, ...]:
     """Return what is asked for and not done in a cluster."""
     read = [_read(notes.get(KIND)) async for notes in _all_notes(site, cluster)]
     return tuple(one for one in read if one is not None)
+
+
+async def last_deliveries(site: Site, cluster: str) -> tuple[Pending, ...]:
+    """Return what the last delivery to each instance in a cluster asked for."""
+    texts = [deliveries.last_delivery(notes) async for notes in _all_notes(site, cluster)]
+    return tuple(one for one in map(_read, texts) if one is not None)
 
 
 async def known_keys(site: Site, trigger: str, clusters: Collection[str]) -> dict[str, str]:
@@ -130,10 +166,12 @@ async def known_keys(site: Site, trigger: str, clusters: Collection[str]) -> dic
 
 async def _all_notes(site: Site, cluster: str) -> AsyncIterator[Notes]:
     store = await site.store(named_spec("all", cluster))
-    for name in await store.list():
-        state = await store.load(name) if is_notes(name) else None
-        if state is not None:
-            yield state.extra
+    names = [name for name in await store.list() if is_notes(name)]
+    for first in range(0, len(names), _AT_ONCE):
+        loads = (store.load(name) for name in names[first : first + _AT_ONCE])
+        for state in await asyncio.gather(*loads):
+            if state is not None:
+                yield state.extra
 
 
 async def pending_of(site: Site, instance: str, cluster: str) -> Pending | None:

@@ -70,7 +70,8 @@ class _Instance(Generic[T]):
     waiting: _Waiting[T] | None = None
     running: Turn[T] | None = None
     began: float = 0.0
-    holds_place: bool = False
+    place: Lane | None = None
+    """Where the run at work holds a place; nowhere while it only waits."""
 
 
 @dataclass(slots=True)
@@ -80,10 +81,15 @@ class Queue(Generic[T]):
     Attributes:
         places: How many runs of a lane may be at work at once.
         slow_after: Seconds of work after which a run that went well counts as troubled, too.
+        stuck_after: Seconds of work after which a run gives its place among the smooth ones to
+            another one: what hangs for the first time keeps nobody waiting, either.
+        most: How many runs may be at work in all.
     """
 
     places: Mapping[Lane, int]
     slow_after: float = 60.0
+    stuck_after: float = 10.0
+    most: int = 64
     _instances: dict[str, _Instance[T]] = field(default_factory=dict)
     # Rollouts in the order of their turns; whoever had one goes to the end.
     _turns: OrderedDict[str, OrderedDict[str, None]] = field(default_factory=OrderedDict)
@@ -115,18 +121,37 @@ class Queue(Generic[T]):
         older = one.waiting
         # What was offered anew is due at once: something changed since the last failure (RT-09).
         since = min(older.since, now) if older else now
-        one.waiting = _Waiting(payload, since=since, due=now + delay)
+        # What was put off once is put off no more by what comes in meanwhile.
+        due = min(older.due, now + delay) if older else now + delay
+        one.waiting = _Waiting(payload, since=since, due=due)
         self._line_up(instance, one)
         return (Offered.REPLACED, older.payload) if older else (Offered.QUEUED, None)
 
     def take(self, now: float) -> Turn[T] | None:
         """Return whose turn it is, as begun; ``None`` if nobody may begin."""
+        if sum(self._at_work.values()) >= self.most:
+            return None
+        self._make_room(now)
         for rollout in self._turns:
             for instance in self._turns[rollout]:
                 one = self._instances[instance]
                 if self._may_begin(one, now):
                     return self._begin(instance, one, now)
         return None
+
+    def _make_room(self, now: float) -> None:
+        if self._at_work[Lane.SMOOTH] < self.places[Lane.SMOOTH]:
+            return
+        for one in self._instances.values():
+            if one.place is Lane.SMOOTH and now - one.began >= self.stuck_after:
+                self._move(one, Lane.TROUBLED)
+
+    def _move(self, one: _Instance[T], place: Lane | None) -> None:
+        if one.place is not None:
+            self._at_work[one.place] -= 1
+        if place is not None:
+            self._at_work[place] += 1
+        one.place = place
 
     def _may_begin(self, one: _Instance[T], now: float) -> bool:
         return (
@@ -148,7 +173,7 @@ class Queue(Generic[T]):
             attempt=waiting.attempt,
             waited=now - waiting.since,
         )
-        self._occupy(one)
+        self._move(one, one.lane)
         self._leave(instance, one)
         if one.rollout in self._turns:
             self._turns.move_to_end(one.rollout)
@@ -157,20 +182,14 @@ class Queue(Generic[T]):
     def rest(self, instance: str) -> None:
         """Give the place of a run back while it only waits for others."""
         one = self._instances.get(instance)
-        if one is not None and one.running is not None and one.holds_place:
-            one.holds_place = False
-            self._at_work[one.running.lane] -= 1
+        if one is not None and one.running is not None:
+            self._move(one, None)
 
     def resume(self, instance: str) -> None:
         """Take the place of a run that waited again, whether one is free or not."""
         one = self._instances.get(instance)
-        if one is not None and one.running is not None and not one.holds_place:
-            self._occupy(one)
-
-    def _occupy(self, one: _Instance[T]) -> None:
-        one.holds_place = True
-        if one.running is not None:
-            self._at_work[one.running.lane] += 1
+        if one is not None and one.running is not None and one.place is None:
+            self._move(one, one.running.lane)
 
     def done(self, instance: str, *, now: float, worked: float | None = None) -> None:
         """Say that a run went well.
@@ -187,6 +206,12 @@ class Queue(Generic[T]):
         took = now - one.began if worked is None else worked
         one.lane = Lane.TROUBLED if took > self.slow_after else Lane.SMOOTH
         self._forget_idle(instance, one)
+
+    def overtaken(self, instance: str) -> None:
+        """Say that a run made way for a newer one: nothing is known of how the next one fares."""
+        one = self._ended(instance)
+        if one is not None:
+            self._forget_idle(instance, one)
 
     def failed(
         self,
@@ -233,7 +258,10 @@ class Queue(Generic[T]):
 
     def next_at(self, now: float) -> float | None:
         """Return when something becomes due that is not yet; ``None`` if nothing will."""
-        later = (one.waiting.due for one in self._instances.values() if one.waiting)
+        found = self._instances.values()
+        later = [one.waiting.due for one in found if one.waiting]
+        if later:
+            later += [one.began + self.stuck_after for one in found if one.place is Lane.SMOOTH]
         return min((due for due in later if due > now), default=None)
 
     def waiting(self) -> Iterator[tuple[str, T]]:

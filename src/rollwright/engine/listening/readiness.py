@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from rollwright.engine.listening.leaving_out import in_a_line
 from rollwright.engine.listening.listener import Listened
 from rollwright.engine.listening.service import Service
 from rollwright.engine.operations import named_spec
@@ -67,7 +68,7 @@ class Readiness:
         clusters = sorted({one.spec.target.cluster for one in declared.rollouts.values()})
         looks = [_look_at(site, one) for one in clusters]
         found = [one for many in await asyncio.gather(*looks) for one in many]
-        return (*found, *await listened_to(self.service))
+        return (*found, *_left_out(self.service), *await listened_to(self.service))
 
 
 async def _look_at(site: Site, name: str) -> tuple[Verdict, ...]:
@@ -104,13 +105,23 @@ async def _verdict(subject: str, ask: Callable[[], Awaitable[None]]) -> Verdict:
     return Verdict(subject=subject, is_good=True)
 
 
+def _left_out(service: Service) -> tuple[Verdict, ...]:
+    """Return a verdict on each trigger that cannot be made."""
+    found = service.listening.left_out.items()
+    return tuple(
+        Verdict(subject=f"trigger {name}", is_good=False, words=f"left out: {in_a_line(error)}")
+        for name, error in found
+    )
+
+
 async def listened_to(service: Service) -> tuple[Verdict, ...]:
     """Return a verdict on each trigger that has to be listened to."""
     listening = service.listening
     awaited = [
         one
         for one in listening.all()
-        if isinstance(one.plugin, TriggerListener) and one.name not in listening.ended
+        if isinstance(one.plugin, TriggerListener)
+        and not (one.trigger.suspend or one.name in listening.ended)
     ]
     try:
         async with asyncio.timeout(LOOK_SECONDS):
@@ -131,7 +142,8 @@ async def _held(service: Service, awaited: Iterable[Listened]) -> dict[str, Lock
 
 
 def _verdict_on(service: Service, one: Listened, held: dict[str, LockRecord]) -> Verdict:
-    record, fault = held.get(one.lock_key), service.listening.faults.get(one.name, "")
+    listening = service.listening
+    record, fault = held.get(listening.lock_key(one)), listening.faults.get(one.name, "")
     if record is None:
         words = f"nobody listens: {fault}" if fault else "nobody listens"
         return Verdict(subject=f"trigger {one.name}", is_good=False, words=words)

@@ -9,11 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from rollwright.engine import operations
 from rollwright.engine.custody.desired import in_order
 from rollwright.engine.documents import LoadedRollout, load_rollout
+from rollwright.engine.inputs.renders import HARD_REFRESH
+from rollwright.engine.listening.behind import Behind
 from rollwright.engine.listening.pending import Pending
 from rollwright.engine.progress import Listener, ignore
 from rollwright.engine.removal import removing
@@ -22,7 +25,16 @@ from rollwright.engine.site import Site
 from rollwright.engine.stages import DIRECT, Stages
 from rollwright.engine.telling.telling import subject_of
 from rollwright.engine.walk import walk
-from rollwright.errors import ApprovalNeeded, LockHeld, LockLost, NotFound, Refused, RolloutError
+from rollwright.errors import (
+    ApprovalNeeded,
+    Held,
+    LockHeld,
+    LockLost,
+    NotFound,
+    Refused,
+    RolloutError,
+    StateConflict,
+)
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.spec import DeletionRule, RolloutSpec
 from rollwright.rollouts.trigger import Trigger
@@ -31,7 +43,14 @@ LOOK_SECONDS = 0.5
 """How often it is seen whether a run only waits."""
 
 APPROVAL_SECONDS = 30.0
-"""When a run that needs an approval, or another rollout, asks again (RT-10)."""
+"""When a run that needs an approval asks again (RT-10)."""
+
+BUSY_SECONDS = 5.0
+"""When a run that others kept from its work asks again; that is no failure of it."""
+
+MANUAL = "manual"
+BY_PERSON = frozenset({MANUAL, HARD_REFRESH})
+"""Kinds of firings by a person; their runs are not tried again by themselves (RT-06)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +67,8 @@ class Ended:
         report: The record of the run, if there was one.
         exit_code: What a command that made this run alone would end with.
         cause: Kind of the error that it broke off with, such as ``LockLost``; empty without one.
+        is_held: Whether somebody wants nothing to run now, and lets go of it later.
+        is_told: Whether whoever made the run told the object that set it off, too.
     """
 
     outcome: str
@@ -59,6 +80,8 @@ class Ended:
     report: Report | None = None
     exit_code: int = 1
     cause: str = ""
+    is_held: bool = False
+    is_told: bool = False
 
 
 Idle = Callable[[bool], None]
@@ -105,17 +128,45 @@ class LocalRunner:
     async def _run(self, pending: Pending, at: str, idle: Idle, tell: Listener) -> Ended:
         declared = self.rollouts.get(pending.rollout)
         if declared is None:
-            message = f"rollout {pending.rollout!r} is not declared any more"
-            return Ended(outcome="gone", message=message, again=False)
-        loaded = as_instance(await asyncio.to_thread(load_rollout, declared.path), pending.instance)
+            return _gone(pending)
+        loaded = await asyncio.to_thread(load_rollout, declared.path)
+        if loaded.spec.name != pending.rollout:
+            return _gone(pending)
+        loaded = as_instance(loaded, pending.instance)
         guest = self.site.beside(loaded, tell=tell)
         guest.stop = self.site.stop
         if pending.firing.is_gone:
             guest.trigger = trigger_of(pending, at)
             return await remove_gone(guest, loaded.spec)
+        behind = Behind(
+            site=guest, spec=loaded.spec, pending=pending, idle=idle, by_person=BY_PERSON
+        )
+        if words := await behind.wait():
+            return of_cancelled(words) if guest.stop.is_set() else of_overtaken(pending, words)
         trigger = await in_order(guest, loaded.spec, trigger_of(pending, at))
         async with _watched(idle) as stages:
             return of_report(await walk(loaded.spec, trigger, guest, stages))
+
+
+def _gone(pending: Pending) -> Ended:
+    message = f"rollout {pending.rollout!r} is not declared any more"
+    return Ended(outcome="gone", message=message, again=False)
+
+
+def of_cancelled(words: str) -> Ended:
+    """Return what the queue makes of a run that was not begun; the next process makes it."""
+    return Ended(outcome="cancelled", message=words, again=False, is_settled=False)
+
+
+def of_overtaken(pending: Pending, words: str) -> Ended:
+    """Return what the queue makes of something that needs no run any more."""
+    return Ended(
+        outcome="superseded",
+        message=f"{pending.instance}: {words}",
+        is_good=True,
+        is_settled=False,  # by whoever overtook it
+        exit_code=0,
+    )
 
 
 def as_instance(loaded: LoadedRollout, instance: str) -> LoadedRollout:
@@ -140,6 +191,7 @@ def trigger_of(pending: Pending, at: str = "") -> Trigger:
         rollout=pending.instance,
         actor=firing.actor or f"trigger {pending.trigger}",
         received_at=pending.at,
+        begun_at=datetime.now(UTC),
         config=config,
         data=firing.data,
         subject=subject_of(firing.subject),
@@ -163,16 +215,20 @@ async def remove_gone(site: Site, spec: RolloutSpec) -> Ended:
         trigger = operations.manual_trigger(spec.name, kind="delete")
         return _well((await leave(site, named, trigger)).message)
     removal = await removing.plan_removal(site, named, state)
-    return of_report(await operations.delete(site, removal, cluster=cluster))
+    asked_at = site.trigger.received_at if site.trigger else None
+    return of_report(await operations.delete(site, removal, cluster=cluster, asked_at=asked_at))
 
 
 def _well(message: str) -> Ended:
     return Ended(outcome="succeeded", message=message, is_good=True, exit_code=0)
 
 
-def of_nothing(instance: str) -> Ended:
+def of_nothing(pending: Pending) -> Ended:
     """Return what the queue makes of a firing whose object is gone when its turn comes."""
-    return _well(f"{instance}: what it is about is gone, or about to go")
+    if pending.kind not in BY_PERSON:
+        return _well(f"{pending.instance}: what it is about is gone, or about to go")
+    words = f"trigger {pending.trigger!r} finds nothing of key {pending.firing.key!r}"
+    return Ended(outcome="gone", message=f"{pending.instance}: {words}", again=False)
 
 
 def of_report(report: Report) -> Ended:
@@ -202,13 +258,16 @@ def of_error(error: RolloutError) -> Ended:
             exit_code=error.exit_code,
             cause=type(error).__name__,
         )
-    is_passing = isinstance(error, LockHeld | LockLost) or not isinstance(error, Refused)
+    is_busy = isinstance(error, LockHeld | LockLost | StateConflict)
+    is_refused = isinstance(error, Refused)
     return Ended(
-        outcome="refused" if isinstance(error, Refused) else "failed",
+        outcome="refused" if is_refused else "failed",
         message=str(error),
-        again=is_passing,
+        again=is_busy or not isinstance(error, Refused) or error.wants_plan,
+        after=BUSY_SECONDS if is_busy else None,
         exit_code=error.exit_code,
         cause=type(error).__name__,
+        is_held=isinstance(error, Held),
     )
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rollwright.engine.listening.attending import Attending
-from rollwright.engine.listening.declared import Declared, declared_in
+from rollwright.engine.listening.declared import Declared
 from rollwright.engine.listening.dispatch import Dispatcher
 from rollwright.engine.listening.listener import Listening
 from rollwright.engine.listening.pending import Pending
+from rollwright.engine.listening.rereading import Rereading
 from rollwright.engine.listening.running import Ended, LocalRunner, Runner
 from rollwright.engine.progress import Listener, ignore
 from rollwright.engine.site import Site
@@ -30,11 +31,13 @@ class Service:
         site: The installation; setting its ``stop`` ends runs after the write in flight.
         dispatcher: The queue at work.
         listening: The triggers at work.
+        rereading: Sees what people change in the files meanwhile.
     """
 
     site: Site
     dispatcher: Dispatcher
     listening: Listening
+    rereading: Rereading
 
     @property
     def declared(self) -> Declared:
@@ -49,14 +52,17 @@ class Service:
         await self.dispatcher.recover()
         ending = asyncio.Event()
         working = asyncio.create_task(self.dispatcher.work(ending))
+        watching = asyncio.create_task(self.rereading.watch())
         try:
             await self.listening.listen(stop)
-            # Whoever takes deliveries goes on; without one it is over when all runs have ended.
-            await (stop.wait() if self.listening.readers() else self._until_idle(stop))
+            # Without anything left to listen to it is over when all runs have ended.
+            await self._until_idle(stop)
         finally:
             if stop.is_set():
                 self.site.stop.set()
+            watching.cancel()
             ending.set()
+            await asyncio.gather(watching, return_exceptions=True)
             await working
 
     async def once(self, count: int, stop: asyncio.Event) -> None:
@@ -90,13 +96,10 @@ def make_service(
         runner: Makes the runs; in this process by default.
         listener: Gives whoever hears of a run's progress.
         ended: Called after each run: what was asked for, how it ended, the seconds it took.
-
-    Raises:
-        PluginNotFound: A trigger names a plugin that is not there.
-        InvalidSpec: The options of a trigger do not fit.
     """
     site.courier.is_steady = True  # what is told keeps no run of a service
-    declared = declared_in(site.loaded)
+    rereading = Rereading(site=site)
+    declared = rereading.read()
     dispatcher = Dispatcher(
         site=site,
         declared=declared,
@@ -107,5 +110,7 @@ def make_service(
     listening = Listening(site=site, dispatcher=dispatcher)
     attending = Attending(listening)
     dispatcher.freshen, dispatcher.removed = attending.freshen, attending.removed
-    listening.all()  # what is wrong with a trigger is told before anything begins
-    return Service(site=site, dispatcher=dispatcher, listening=listening)
+    dispatcher.keys, dispatcher.overtaking.revision = listening.keys, listening.revision
+    rereading.renew = listening.renew
+    listening.all()  # what is wrong with a trigger is known before anything begins
+    return Service(site=site, dispatcher=dispatcher, listening=listening, rereading=rereading)

@@ -9,7 +9,7 @@ Nothing here fails a run: who was faster is asked again, who is gone is not writ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,6 +96,9 @@ class SubjectWriter:
 
     def _status(self, live: LiveObject, wanted: SubjectStatus) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if not self._ways.has_subresource:
+            # Every write of such a status moves the generation: none can be shown as observed.
+            wanted = replace(wanted, generation=0)
         status = status_after(live.body.get("status") or {}, wanted, self._ways.forms, now)
         return {key: value for key, value in status.items() if key not in self._ways.lost}
 

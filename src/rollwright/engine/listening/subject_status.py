@@ -17,22 +17,25 @@ from typing import Self
 from rollwright.engine.listening.pending import Pending
 from rollwright.engine.listening.running import Ended
 from rollwright.engine.listening.subject_patching import KindWays, SubjectWriter
-from rollwright.engine.progress import Listener, Note, Planned, Progress, StepBegan, StepEnded
+from rollwright.engine.progress import (
+    Grouped,
+    Listener,
+    Note,
+    Planned,
+    Progress,
+    StageBegan,
+    StepBegan,
+    StepEnded,
+)
 from rollwright.engine.site import Site
 from rollwright.errors import RolloutError
 from rollwright.plugins.contracts import Subject
-from rollwright.rollouts.feedback import Reason
 from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.reasons import reason_of_cause, reason_of_report
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.triggering.conditions import Standing, SubjectStatus
 from rollwright.rollouts.triggering.groups import Groups
-from rollwright.rollouts.triggering.verdicts import (
-    failed,
-    progressing,
-    reason_of_cause,
-    reason_of_report,
-    succeeded,
-)
+from rollwright.rollouts.triggering.verdicts import failed, progressing, succeeded
 
 PAUSE_SECONDS = 0.2
 """Between two writes of one run."""
@@ -77,7 +80,8 @@ class Telling:
         self._writer, self._pending, self._note = writer, pending, note
         self._groups = Groups()
         self._standing: Standing | None = None
-        self._attempted = self._applied = self._handled = ""
+        self._attempted = self._applied = self._handled = self._stage = ""
+        self._has_plan = self._is_broken = False
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -94,6 +98,12 @@ class Telling:
     def hear(self, progress: Progress) -> None:
         """Take what a run tells; waits for nothing."""
         match progress:
+            case StageBegan(stage):
+                self._stage = stage
+                return
+            case Grouped(names):
+                self._groups.named(names)
+                return
             case Planned(plan):
                 self._planned(plan)
             case StepBegan(step):
@@ -117,7 +127,7 @@ class Telling:
     def _planned(self, plan: Plan) -> None:
         if plan.rollback is not None:
             return
-        self._attempted = plan.source
+        self._attempted, self._has_plan = plan.source, not plan.is_removal
         self._groups.planned(plan)
         if plan.is_removal:
             self._standing = progressing("what was made for it is being removed")
@@ -132,7 +142,10 @@ class Telling:
             self._attempted = ended.report.plan.source or self._attempted
             self._groups.concluded(ended.report)
         if ended.outcome not in _PASSING:
-            self._standing = _standing(ended, again=again)
+            self._standing = _standing(ended, self._stage, again=again)
+            self._is_broken = ended.outcome == Outcome.FAILED and ended.report is None
+            if self._is_broken:
+                self._groups.broken(self._standing.message)
             self._applied = self._attempted if ended.is_good else ""
             self._handled = self._pending.firing.token
         is_over = self._pending.firing.is_gone and ended.is_good
@@ -178,27 +191,31 @@ class Telling:
             return
         await self._writer.write(self._wanted(subject, self._standing))
 
+    @property
+    def _has_groups(self) -> bool:
+        """Whether the run knows its groups, or that it has none."""
+        return self._groups.is_known or self._has_plan
+
     def _wanted(self, subject: Subject, standing: Standing) -> SubjectStatus:
         return SubjectStatus(
             generation=subject.generation,
-            groups=self._groups.progress,
+            groups=self._groups.progress if self._has_groups else None,
             standing=standing,
+            is_broken=self._is_broken,
             attempted=self._attempted,
             applied=self._applied,
             handled_trigger=self._handled,
         )
 
 
-def _standing(ended: Ended, *, again: bool) -> Standing:
+def _standing(ended: Ended, stage: str, *, again: bool) -> Standing:
     report = ended.report
     if ended.is_good:
         return succeeded(_words(report) if report else ended.message)
     if report is None:
-        return failed(reason_of_cause(ended.cause), _line(ended.message), again=again)
-    reason = reason_of_report(report)
-    if reason is Reason.SUCCEEDED:
-        reason = Reason.PRUNE_FAILED
-    return failed(reason, _counted(report), again=again)
+        reason = reason_of_cause(ended.cause, stage, ended.message)
+        return failed(reason, _line(ended.message), again=again)
+    return failed(reason_of_report(report), _counted(report), again=again)
 
 
 def _words(report: Report) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import ApplyRequest, Cluster
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.diff import Conflict
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.plan import Forecast, Prediction
 
 PAUSE_SECONDS = 2.0
 """Before a dry run that timed out in a webhook is sent once more."""

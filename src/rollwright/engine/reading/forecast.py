@@ -20,11 +20,11 @@ from rollwright.engine.writing.recreatable import check_recreatable
 from rollwright.engine.writing.together import together
 from rollwright.errors import ApplyConflict, ClusterError, InvalidManifests, Problem
 from rollwright.plugins.contracts import ApplyRequest, Cluster
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.diff import Conflict
 from rollwright.rollouts.manifest import Body, Manifest, ObjectRef
 from rollwright.rollouts.ownership.conflicts import ConflictPolicy, adjusted, meet
 from rollwright.rollouts.ownership.proposals import Proposal, as_is
-from rollwright.rollouts.plan import Forecast, Prediction
 
 
 async def forecast(

@@ -14,10 +14,10 @@ from dataclasses import replace
 from rollwright.engine.writing.together import together
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, Discovery, ListRequest
+from rollwright.rollouts.candidates import scalable
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
 from rollwright.rollouts.ownership.scaling import AUTOSCALERS, Scaler, is_set_by_autoscaler, targets
-from rollwright.rollouts.planning import scalable
 from rollwright.rollouts.spec import ApplyPolicy
 from rollwright.rollouts.state import RolloutState
 

@@ -18,10 +18,10 @@ from rollwright.engine.reading.definitions import read_schemas
 from rollwright.engine.run import Run
 from rollwright.errors import ClusterError, InvalidManifests
 from rollwright.plugins.contracts import ApplyRequest, Cluster
+from rollwright.rollouts.candidates import unasked
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import Body, Manifest, ManifestSet, Origin, ref_of
-from rollwright.rollouts.plan import Change, Operation
-from rollwright.rollouts.planning import unasked
 from rollwright.rollouts.simulation import contradictions, definitions
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.rollout import Unpredictable

@@ -19,10 +19,11 @@ from rollwright.engine.writing.together import together
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, ListRequest
 from rollwright.rollouts.blast import going_of, with_blast
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.live import LiveObject, LiveSet
 from rollwright.rollouts.manifest import ManifestSet
 from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
-from rollwright.rollouts.plan import Change, Plan
+from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.pruning.prune import Leaving
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState

@@ -15,9 +15,10 @@ from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import DIRECT, Stages
 from rollwright.engine.walk import carry_out
 from rollwright.errors import NotFound
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.hooks.steps import put_together
 from rollwright.rollouts.plan import Plan
-from rollwright.rollouts.report import Report, conclude
+from rollwright.rollouts.report import Report
 from rollwright.rollouts.revisions.history import (
     History,
     RevisionDiff,
@@ -180,5 +181,5 @@ async def roll_back(
     refuse_held(spec.name, prepared.state, plan)
     if plan.is_done:
         return await stages.tell(site, conclude(plan, trigger, (), calls=await site.calls(spec)))
-    await agree(site, spec, plan, trigger, stages)
+    await agree(site, spec, plan, trigger, stages.approve)
     return await carry_out(spec, plan, trigger, site, stages)

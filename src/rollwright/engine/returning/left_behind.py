@@ -24,7 +24,7 @@ from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.state import RolloutState
 from rollwright.rollouts.steps.course import GroupPlace, chart
 from rollwright.rollouts.steps.late import undo_as_it_is
-from rollwright.rollouts.steps.stepping import Resumed
+from rollwright.rollouts.steps.resuming import Resumed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,21 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from rollwright.engine.approval.permitting import refuse_breached
 from rollwright.engine.carrying import carry_out_locked, nothing_begun
 from rollwright.engine.progress import Note
 from rollwright.engine.removal.leaving import show_blast
 from rollwright.engine.returning.left_behind import left_behind
 from rollwright.engine.returning.revisions import RecordedRevision, load_record
 from rollwright.engine.site import Site
-from rollwright.engine.stages import Stages, foretell, refuse_breached
+from rollwright.engine.stages import Stages, foretell
 from rollwright.engine.writing.applyset import check_parent
 from rollwright.errors import LockLost, Refused, RolloutError, excerpt
 from rollwright.plugins.contracts import Lock
+from rollwright.rollouts.candidates import candidates
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.hooks.steps import read_hooks
 from rollwright.rollouts.manifest import Manifest
 from rollwright.rollouts.plan import Plan, Rollback
-from rollwright.rollouts.planning import candidates
-from rollwright.rollouts.report import Outcome, Report, conclude
+from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.revisions.history import find_revision
 from rollwright.rollouts.revisions.rollback import (
     course_back,
@@ -52,6 +54,15 @@ class WayBack:
 
     spec: RolloutSpec
     plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Left:
+    """What is gone back from: why, digest and source of its set, and its hooks if known."""
+
+    reason: str
+    bad: tuple[str, str]
+    hooks: Sequence[Manifest] | None = None
 
 
 async def plan_back(
@@ -153,30 +164,27 @@ async def _way_back(
         return None, f"not rolled back: {why_not}"
     site.tell(Note(f"{report.message}; going back to revision {target.number}"))
     reason = f"revision {report.revision} {report.outcome}: {excerpt(report.message)}"
-    way = await _plan_to(
-        target, spec, state, site, stages, reason=reason, bad=bad, left=report.plan.hooks
-    )
+    left = _Left(reason=reason, bad=bad, hooks=report.plan.hooks)
+    way = await _plan_to(target, left, spec, state, site, stages)
     if way.plan.breached:
         words = "; ".join(guard.message for guard in way.plan.breached)
         return None, f"not rolled back to revision {target.number}: {words}"
     return way, ""
 
 
-async def _plan_to(  # noqa: PLR0913  (a way back, and why it is gone)
+async def _plan_to(
     target: Revision,
+    left: _Left,
     spec: RolloutSpec,
     state: RolloutState,
     site: Site,
     stages: Stages,
-    *,
-    reason: str,
-    bad: tuple[str, str],
-    left: Sequence[Manifest] | None = None,
 ) -> WayBack:
     record = await load_record(site, spec, state, target.number)
     own = spec_to_go_back(record.spec, spec)
-    back = rollback_to(record, reason=reason, bad=bad)
-    return WayBack(spec=own, plan=await plan_back(site, own, state, back, stages, hooks_left=left))
+    back = rollback_to(record, reason=left.reason, bad=left.bad)
+    plan = await plan_back(site, own, state, back, stages, hooks_left=left.hooks)
+    return WayBack(spec=own, plan=plan)
 
 
 # ------------------------------------------------------------------ a run that was killed
@@ -218,8 +226,8 @@ async def after_interruption(
             )
         what = f"run {journal.run_id} of {journal.owner} was interrupted"
         site.tell(Note(f"{what}; going back to revision {target.number}"))
-        bad = _left_by(state, journal)
-        way = await _plan_to(target, spec, state, site, stages, reason=what, bad=bad)
+        left = _Left(reason=what, bad=_left_by(state, journal))
+        way = await _plan_to(target, left, spec, state, site, stages)
         refuse_breached(way.plan.breached)
         done = await carry_out_locked(way.spec, way.plan, _trigger(trigger), site, stages, lock)
     report = replace(conclude(plan, trigger, ()), outcome=Outcome.FAILED, calls=done.calls)
@@ -238,7 +246,9 @@ def _left_by(state: RolloutState, journal: Journal) -> tuple[str, str]:
 
 def _trigger(trigger: Trigger) -> Trigger:
     now = datetime.now(UTC)
-    return replace(trigger, id=f"{trigger.id}-{KIND}", kind=KIND, revision="", received_at=now)
+    return replace(
+        trigger, id=f"{trigger.id}-{KIND}", kind=KIND, revision="", received_at=now, begun_at=now
+    )
 
 
 def _with_words(report: Report, words: str) -> Report:

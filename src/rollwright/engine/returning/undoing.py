@@ -20,14 +20,15 @@ from rollwright.engine.run import Run
 from rollwright.engine.stepping.steps import execute_step
 from rollwright.errors import LockLost, RolloutError
 from rollwright.plugins.contracts import GetRequest
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Plan, Step, Wave
+from rollwright.rollouts.plan import Plan, Step, Wave
 from rollwright.rollouts.report import Outcome, StepResult, is_good
 from rollwright.rollouts.saved.saved_plan import map_changes
 from rollwright.rollouts.spec import OnFailure
+from rollwright.rollouts.steps.carriers import is_plugins
 from rollwright.rollouts.steps.late import decide_again, decide_late
-from rollwright.rollouts.steps.stepping import is_plugins
 
 _BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 

@@ -27,6 +27,7 @@ RESERVED = (
     "ROLLWRIGHT_KUBECTL",
     "ROLLWRIGHT_SOPS",
     "ROLLWRIGHT_ROOT",
+    "ROLLWRIGHT_ENGINE",
     "ROLLWRIGHT_SANDBOX*",
 )
 """Variables that mean something else than a site key."""

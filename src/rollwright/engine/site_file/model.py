@@ -38,6 +38,7 @@ from rollwright.rollouts.spec.uses import BLOCK, BlockName, NamedOrBlock, Use
 DEFAULT_STORE = "cluster"
 DEFAULT_LOCK = "lease"
 
+_PART_OF_LINK = re.compile(r"\{(?:rollout|cluster|revision|plan|run)\}")
 _PLACE = re.compile(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -65,6 +66,15 @@ def _read_key(value: Any) -> Any:
     return value
 
 
+def _read_link(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", _PART_OF_LINK.sub("x", value)):
+        raise refuse("expected an address that begins with http:// or https://")
+    if unknown := re.findall(r"\{[^}]*\}", _PART_OF_LINK.sub("", value)):
+        known = "{rollout}, {cluster}, {revision}, {plan}, {run}"
+        raise refuse(f"nothing is called {unknown[0]}; known: {known}")
+    return value
+
+
 def _with_default(plugin: str) -> Shorthand:
     """Make the entry ``default`` stand where nobody wrote one."""
 
@@ -89,6 +99,7 @@ ClassPlace = Annotated[
     AfterValidator(_read_place),
     Field(json_schema_extra={"pattern": f"^{_PLACE.pattern}$"}),
 ]
+Link = Annotated[Text, AfterValidator(_read_link)]
 Rate = Annotated[float, Strict(), Field(gt=0)]
 Places = Annotated[int, Strict(), Field(ge=1)]
 
@@ -111,6 +122,9 @@ class SiteSection(Part):
     """Name of the site, unique among the sites that share clusters."""
     key: Annotated[KeySource, Shorthand(_read_key)] | None = None
     """A long random text that digests of Secrets are keyed with; without it the store keeps one."""
+    link: Link | None = None
+    """Page about a run where Prefect has none, such as https://ci.example/{rollout}/{run}; may hold
+    {rollout}, {cluster}, {revision}, {plan} and {run}."""
 
 
 class ClusterEntry(Part):
@@ -184,6 +198,8 @@ class RenderingSection(Part):
     """Whether they are kept at all, in the user's cache folder."""
     cache_secrets: Flag = True
     """Whether sets with Secrets are kept too, sealed with a key that lies elsewhere."""
+    environment: tuple[Name, ...] = ()
+    """Variables of the environment that `config` of documents may name; * stands for any letters."""
 
 
 class SourcesSection(Part):

@@ -21,12 +21,8 @@ from rollwright.actions.job_wait import wait_until_gone
 from rollwright.engine.progress import Note
 from rollwright.engine.run import Run
 from rollwright.errors import ClusterError, LockLost, RolloutError
-from rollwright.plugins.contracts import (
-    ActionRequest,
-    DeleteRequest,
-    GetRequest,
-    Propagation,
-)
+from rollwright.plugins.contracts import ActionRequest, DeleteRequest, GetRequest, Propagation
+from rollwright.rollouts.change import Change, Operation, Prediction
 from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.hooks.hooks import DEFAULT_TIMEOUT, Ending, Hook
 from rollwright.rollouts.hooks.left import LeftHook, is_stale, left_hooks
@@ -35,7 +31,7 @@ from rollwright.rollouts.hooks.steps import hooks_of_run, is_runnable
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.ownership.fields import ROLLOUT_LABEL
-from rollwright.rollouts.plan import Change, Operation, Prediction, Step, Wave
+from rollwright.rollouts.plan import Step, Wave
 from rollwright.rollouts.report import Outcome, StepResult, is_good, must_stop
 
 LEFT = "left hooks"

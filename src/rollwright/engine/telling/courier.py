@@ -2,7 +2,8 @@
 
 Before: ``telling`` decided that a sink is to be told. After: it is told, or the letter comes back.
 
-Nothing here waits for a run, and no run waits for this but at its end, for a limited time (NO-07).
+Nothing here waits for a run, and no run waits for this: only the end of the process, for a limited
+time (NO-07).
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from rollwright.errors import RolloutError, excerpt
 from rollwright.plugins.contracts import FeedbackSink, StateSink
 from rollwright.rollouts.describe.feedback import of_storm
 from rollwright.rollouts.feedback import Feedback
-from rollwright.rollouts.telling import STORM_WINDOW, Burst, let_through
+from rollwright.rollouts.telling import STORM_WINDOW, Burst, Told, let_through
 
 PATIENCE = timedelta(seconds=10)
-"""How long the end of a run, or of the process, waits for what is still to be told."""
+"""How long the end of the process waits for what is still to be told."""
+
+_GRACE = timedelta(seconds=2)
+"""How long it waits for notes of that beyond."""
+
+LONG_PATIENCE = timedelta(minutes=5)
+"""How long a service goes on trying to tell, beside its next runs."""
 
 HASTY = (0.5, 1.0, 2.0, 4.0)
 """Seconds between the tries of a command that ends soon."""
@@ -43,6 +50,7 @@ class Letter:
         error: Why it could not be told; empty if it was.
         tries: How often it was tried.
         is_void: Whether there was no need any more: something newer is shown there.
+        may_pass: Whether what it failed with last may pass.
         done: Set when nothing more is tried.
     """
 
@@ -52,6 +60,7 @@ class Letter:
     error: str = ""
     tries: int = 0
     is_void: bool = False
+    may_pass: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
@@ -74,6 +83,8 @@ class Courier:
 
     Attributes:
         is_steady: Whether the process goes on after a run, so that no run waits for what is told.
+        memory: What this process told of a rollout in a cluster, and did not note yet.
+        tasks: What comes to its end beside the runs.
     """
 
     def __init__(self, *, delays: Sequence[float] | None = None) -> None:
@@ -84,6 +95,8 @@ class Courier:
         self._bursts: dict[str, Burst] = {}
         self._held: dict[str, list[Letter]] = {}
         self._storms: dict[str, asyncio.Task[None]] = {}
+        self._rests: dict[str, float] = {}
+        self.memory: dict[tuple[str, str], Told] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -123,15 +136,25 @@ class Courier:
 
     async def _carry(self, letter: Letter, waiting: deque[Letter]) -> None:
         for delay in (*self.delays, None):
+            await self._let_rest(letter)
+            if letter.done.is_set():
+                return  # it was taken back
             if isinstance(letter.sink, StateSink) and len(waiting) > 1:
                 letter.is_void, letter.error = True, ""
                 break
             letter.tries += 1
-            is_over = await _tried(letter)
-            if is_over or delay is None:
+            asked = await _tried(letter)
+            if not letter.may_pass or delay is None or asked > LONG_PATIENCE.total_seconds():
                 break
+            self._rests[letter.name] = asyncio.get_running_loop().time() + asked
             await asyncio.sleep(delay)
         letter.done.set()
+
+    async def _let_rest(self, letter: Letter) -> None:
+        """Wait until a sink wants to be asked again; others may have heard when that is."""
+        loop = asyncio.get_running_loop()
+        while (left := self._rests.get(letter.name, 0.0) - loop.time()) > 0:  # noqa: ASYNC110  (others move it)
+            await asyncio.sleep(left)
 
     def _may_pass(self, letter: Letter) -> bool:
         """Whether it is told by itself; one too many within a minute is told with others (NO-09)."""
@@ -164,19 +187,22 @@ class Courier:
 
     async def settle(self, letters: Iterable[Letter], patience: timedelta) -> None:
         """Wait until letters have arrived or come back; after that time they come back."""
-        mine = [one for one in letters if not one.done.is_set()]
-        if not mine:
+        mine = tuple(letters)
+        await self.wait(mine, patience)
+        for one in mine:
+            if not one.done.is_set():
+                self._take_back(one)
+
+    async def wait(self, letters: Iterable[Letter], patience: timedelta) -> None:
+        """Wait until letters have arrived or come back, but no longer."""
+        waits = [asyncio.create_task(one.done.wait()) for one in letters if not one.done.is_set()]
+        if not waits:
             return
-        waits = [asyncio.create_task(one.done.wait()) for one in mine]
         try:
-            _, late = await asyncio.wait(waits, timeout=patience.total_seconds())
+            await asyncio.wait(waits, timeout=patience.total_seconds())
         finally:
             for wait in waits:
                 wait.cancel()
-        if late:
-            for one in mine:
-                if not one.done.is_set():
-                    self._take_back(one)
 
     def _take_back(self, letter: Letter) -> None:
         letter.error = letter.error or "there was no answer in time"
@@ -187,30 +213,34 @@ class Courier:
         """Tell what is left, for a limited time; then every letter comes back."""
         last = [one for name in tuple(self._held) if (one := self._sum_up(name))]
         letters = [one for line in self._lines.values() for one in line]
-        await self.settle([*letters, *last], PATIENCE)
-        if self.tasks:
-            # What came back is noted before the stores are closed.
-            await asyncio.wait(self.tasks, timeout=PATIENCE.total_seconds())
-        leftover = (*self._carrying, *self.tasks, *self._storms.values())
+        settling = asyncio.create_task(self.settle([*letters, *last], PATIENCE))
+        ending = [settling, *self.tasks]
+        await asyncio.wait(ending, timeout=PATIENCE.total_seconds())
+        for one in [one for line in self._lines.values() for one in line]:
+            self._take_back(one)  # also what came meanwhile
+        # What came back is noted before the stores are closed.
+        await asyncio.wait(ending, timeout=_GRACE.total_seconds())
+        leftover = (settling, *self._carrying, *self.tasks, *self._storms.values())
         for task in leftover:
             task.cancel()
         await asyncio.gather(*leftover, return_exceptions=True)
 
 
-async def _tried(letter: Letter) -> bool:
-    """Try once; whether nothing more is to be tried."""
+async def _tried(letter: Letter) -> float:
+    """Try once; return the seconds for which the sink wants to be left alone."""
+    letter.may_pass = False
     try:
         async with asyncio.timeout(TRY_SECONDS):
             await letter.sink.tell(letter.feedback)
     except RolloutError as error:
-        letter.error = error.message
-        return not error.retryable
+        letter.error, letter.may_pass = error.message, error.retryable
+        # Of the API server as of any other.
+        return getattr(error, "retry_after_seconds", None) or 0.0
     except (TimeoutError, OSError) as error:
-        letter.error = excerpt(str(error)) or type(error).__name__
-        return False
+        letter.error, letter.may_pass = excerpt(str(error)) or type(error).__name__, True
     except Exception as error:  # noqa: BLE001  (a plugin's defect fails no run)
         # The words of a defect may hold anything.
         letter.error = f"unexpected {type(error).__name__}"
-        return True
-    letter.error = ""
-    return True
+    else:
+        letter.error = ""
+    return 0.0

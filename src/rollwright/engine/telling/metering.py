@@ -24,9 +24,10 @@ from rollwright.engine.progress import (
     Progress,
     StageBegan,
 )
-from rollwright.engine.telling.metrics import Metrics
+from rollwright.engine.telling.metrics import OTHER, Metrics
+from rollwright.rollouts.change import Operation, Prediction, Way
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation, Plan, Prediction, Way
+from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import ChangeResult, Outcome
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ OUTCOMES = (*(one.value for one in Outcome), "refused", "waiting", "gone")
 
 _WAYS = {Way.APPLY: "apply", Way.CREATE: "createOnly", Way.PUT: "createOrUpdate"}
 _UNFINISHED = frozenset({"waiting", "cancelled"})
+_OF_THE_LAST_RUN = (
+    "rollwright_last_success_timestamp_seconds", "rollwright_objects",
+    "rollwright_drifted_objects",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -150,6 +155,17 @@ class Meter:
             )
         elif name == "feedback":
             self.metrics.add("rollwright_feedback_total", sink=rest, outcome=what.result)
+
+    def forget_lost(self) -> None:
+        """Show nothing more of rollouts that are not declared any more: nobody would correct it."""
+        for labels, phase in tuple(self._phases.items()):
+            about = dict(zip(("app", "cluster"), labels, strict=True))
+            if labels[0] in self.rollouts or labels[0] == OTHER:
+                continue
+            del self._phases[labels]
+            self.metrics.drop("rollwright_app_status", phase=phase, **about)
+            for name in _OF_THE_LAST_RUN:
+                self.metrics.drop(name, **about)
 
     def namespace(self, rollout: str) -> str:
         """Return the target namespace of a declared rollout; empty if it names none."""

@@ -20,6 +20,9 @@ name                                                       whose
 ``kube_applier_last_run_timestamp_seconds{namespace}``     directories, waybill
 ``kube_applier_run_queue{namespace,type}``                 directories, waybill
 ``kube_applier_run_queue_failures{namespace,type}``        directories, waybill
+``kube_applier_waybill_spec_auto_apply{namespace}``        directories, waybill
+``kube_applier_waybill_spec_dry_run{namespace}``           directories, waybill
+``kube_applier_waybill_spec_run_interval{namespace}``      directories, waybill
 ``kube_applier_git_sync_count{success}``                   directories, waybill
 ``kube_applier_git_sync_latency_seconds{success}``         directories, waybill
 ``kube_applier_git_last_sync_timestamp``                   directories, waybill
@@ -37,6 +40,7 @@ them; ``rate()`` and ``increase()`` work on them all the same.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -116,6 +120,17 @@ OLDER = (
         "Requests that could not be queued; who fired tries again.",
         "namespace",
         "type",
+    ),
+    _scraped(
+        "kube_applier_waybill_spec_auto_apply",
+        "Whether triggers start rollouts of the namespace.",
+        "namespace",
+    ),
+    _scraped("kube_applier_waybill_spec_dry_run", "Always 0: a trigger applies.", "namespace"),
+    _scraped(
+        "kube_applier_waybill_spec_run_interval",
+        "Seconds between runs by interval, of the most frequent rollout.",
+        "namespace",
     ),
     _gauge("kube_applier_git_sync_count", "Fetches of git sources.", "success"),
     Family(
@@ -231,6 +246,12 @@ class Metrics:
     def observe(self, name: str, seconds: float, /, **labels: str) -> None:
         """Take the seconds of something into a histogram or summary."""
         self._child(name, labels).observe(seconds)
+
+    def drop(self, name: str, /, **labels: str) -> None:
+        """Show a series no more whose subject is gone."""
+        family = self._counted[name]
+        with contextlib.suppress(KeyError):
+            family.remove(*(labels[label] for label in FAMILIES[name].labels))
 
     def bounded(self, label: str, value: str) -> str:
         """Return the value, or ``other`` once there are too many of its kind."""

@@ -4,21 +4,20 @@ Before: ``walk`` begins a run. After: those who are to know do, or a letter lies
 rollout's state that somebody can send again.
 
 Events are put into words as they happen; whether anybody was told already is decided beside the
-run, and what is told is carried in the background. Only the end of a command waits for it, after
-the lock is free, and not for long.
+run, and what is told is carried in the background. Only the end of the process waits for it, and
+not for long.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rollwright.engine.progress import (
-    Counted,
     Listener,
     Note,
     Planned,
@@ -26,47 +25,35 @@ from rollwright.engine.progress import (
     StageBegan,
     StepEnded,
 )
-from rollwright.engine.telling.courier import PATIENCE, Letter
-from rollwright.engine.telling.error_reasons import is_quiet, reason_of
-from rollwright.engine.telling.letters import keep_told, recall_told
-from rollwright.engine.telling.subscribers import Subscriber, is_anybody_told, subscribers
+from rollwright.engine.telling.desk import Desk, Said
+from rollwright.engine.telling.subscribers import is_anybody_told, subscribers
 from rollwright.errors import ApprovalNeeded, RolloutError
-from rollwright.plugins.contracts import StateSink, Subject
+from rollwright.plugins.contracts import Lock, Subject
 from rollwright.rollouts.describe.feedback import (
     About,
     of_error,
     of_group,
     of_plan,
     of_report,
+    of_revisions,
     of_step,
     with_form,
 )
 from rollwright.rollouts.feedback import Event, Feedback
 from rollwright.rollouts.plan import Plan, Step
+from rollwright.rollouts.reasons import is_quiet, reason_of_error
 from rollwright.rollouts.report import Outcome, Report, StepResult
-from rollwright.rollouts.telling import (
-    Told,
-    Trouble,
-    also_settled,
-    show_once,
-    tell_once,
-    with_trouble,
-)
+from rollwright.rollouts.state import Revision, RolloutState
+from rollwright.rollouts.telling import Told, untold
 from rollwright.rollouts.trigger import Trigger
 
 if TYPE_CHECKING:
+    from rollwright.engine.run import Run
     from rollwright.engine.site import Site
     from rollwright.engine.stages import Stages
     from rollwright.rollouts.spec import RolloutSpec
 
-LONG_PATIENCE = timedelta(minutes=5)
-"""How long a service goes on trying to tell, beside its next runs."""
-
-_GRACE = timedelta(seconds=2)
-"""How long the end of a command waits for its notes beyond what it waits for others."""
-
 _STOPS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
-_Told = Feedback | Callable[[Told], Feedback]
 
 
 @asynccontextmanager
@@ -90,18 +77,12 @@ async def telling(
     site.tell = _both(told.hear, before)
     try:
         yield told.wrapped(stages)
-    except _STOPS:
-        told.leave()
-        raise
     except RolloutError as error:
-        await _gently(told.broken(error))
+        with suppress(Exception):  # a defect in telling fails no run
+            told.broken(error)
         raise
-    except BaseException:
-        await _gently(told.finish())
-        raise
-    else:
-        await _gently(told.finish())
     finally:
+        told.leave()
         site.tell, site.telling = before, None
 
 
@@ -115,7 +96,7 @@ async def tell_report(site: Site, report: Report) -> Report:
         return report
     told = Telling(site, spec, report.trigger, report.plan)
     told.conclude(report)
-    await _gently(told.finish())
+    told.leave()
     return report
 
 
@@ -129,16 +110,6 @@ def _spec_of(site: Site, report: Report) -> RolloutSpec:
     spec = named_spec(report.rollout, cluster)
     declared = declared_spec(site, report.rollout)
     return spec if declared is None else declared
-
-
-async def _gently(ending: Any) -> None:
-    """Come to the end of telling; whatever is wrong with it is nobody's trouble."""
-    try:
-        await ending
-    except RolloutError:
-        return
-    except Exception:  # noqa: BLE001  (a defect in telling fails no run)
-        return
 
 
 def _both(hear: Listener, before: Listener) -> Listener:
@@ -170,34 +141,44 @@ class Telling:
             trigger=trigger.kind,
             labels=dict(spec.labels),
             subject=_subject_here(trigger, spec),
+            link=site.loaded.file.site.link or "",
         )
         self.subscribers, faults = subscribers(site, spec)
         for fault in faults:
             site.tell(Note(fault))
         self._plan = plan
         self._stage = ""
-        self._is_removed = False
         self._has_ended = False
+        self._has_said = False
+        self._revisions: Sequence[Revision] = ()
         self._waited = ""
         self._steps: dict[str, Step] = {step.name: step for step in plan.steps} if plan else {}
         self._left: dict[str, set[str]] = {}
         self._results: dict[str, list[StepResult]] = {}
-        self._queue: asyncio.Queue[_Told | None] = asyncio.Queue()
-        self._letters: list[tuple[Letter, str]] = []
-        self._told = Told()
-        self._failing_since: Trouble | None = None
-        self._worker: asyncio.Task[None] | None = None
+        self._desk = Desk(site, spec, self.subscribers)
         self._count_groups()
 
     # -------------------------------------------------------------- while it is at work
 
     def wrapped(self, stages: Stages) -> Stages:
-        """Return the stages such that their revision, and a plan that waits, are heard of."""
+        """Return the stages such that what was found, and a plan that waits, are heard of."""
 
         async def fetch(site: Site, spec: RolloutSpec, trigger: Trigger) -> Any:
             checkout = await stages.fetch(site, spec, trigger)
             self.about = replace(self.about, revision=checkout.revision)
             return checkout
+
+        async def load_state(site: Site, spec: RolloutSpec) -> RolloutState | None:
+            state = await stages.load_state(site, spec)
+            self._remembered(state)
+            return state
+
+        async def begin(
+            site: Site, spec: RolloutSpec, plan: Plan, trigger: Trigger, lock: Lock
+        ) -> Run:
+            run = await stages.begin(site, spec, plan, trigger, lock)
+            self._remembered(run.state)  # of a plan that was made before
+            return run
 
         async def approve(site: Site, spec: RolloutSpec, plan: Plan) -> None:
             try:
@@ -209,7 +190,30 @@ class Telling:
                 self._waits(plan, "")
                 raise
 
-        return replace(stages, fetch=fetch, approve=approve)
+        return replace(stages, fetch=fetch, load_state=load_state, begin=begin, approve=approve)
+
+    def _remembered(self, state: RolloutState | None) -> None:
+        """Keep how earlier runs ended: whoever made them may have ended before it was told."""
+        if not self._revisions and state is not None:
+            self._revisions = state.revisions
+
+    def _say(self, said: Said) -> None:
+        """Say something; before the first, what nobody said of earlier runs."""
+        earlier, self._revisions = self._revisions, ()
+        if earlier and not self._has_said:
+            self._desk.say(self._late(earlier))
+        self._has_said = True
+        self._desk.say(said)
+
+    def _late(self, found: Sequence[Revision]) -> Said:
+        about, now = self.about, datetime.now(UTC)
+
+        def ended(told: Told) -> Feedback | None:
+            left = untold(told, found, now)
+            since = told.trouble.since if told.trouble else None
+            return of_revisions(about, left, since) if left else None
+
+        return ended
 
     def hear(self, progress: Progress) -> None:
         """Hear what happens; nothing is waited for."""
@@ -280,7 +284,9 @@ class Telling:
         if self._has_ended:
             return
         self._has_ended = True
-        self._is_removed = report.plan.is_removal and report.outcome is Outcome.SUCCEEDED
+        self._desk.is_removed = report.plan.is_removal and report.outcome is Outcome.SUCCEEDED
+        back = report.rollback
+        self._desk.number = max(report.revision, back.revision if back else 0)
         about = replace(
             self.about,
             cluster=report.cluster or self.about.cluster,
@@ -294,101 +300,20 @@ class Telling:
 
         self._say(ended)
 
-    async def broken(self, error: RolloutError) -> None:
+    def broken(self, error: RolloutError) -> None:
         """Tell that something kept the run from being made, or broke it off."""
         if isinstance(error, ApprovalNeeded) and self._plan is not None:
             self._waits(self._plan, error.reason)
         elif not self._has_ended:
             self._has_ended = True
-            reason = reason_of(error, self._stage)
+            reason = reason_of_error(type(error), self._stage, error.message)
             told = of_error(self.about, error.message, reason, datetime.now(UTC))
             self._say(with_form(replace(told, outcome="refused")) if is_quiet(error) else told)
-        await self.finish()
-
-    async def finish(self) -> None:
-        """Come to the end; a command waits for those who are told, for a limited time."""
-        task = self.leave()
-        if task is not None and not self._site.courier.is_steady:
-            await asyncio.wait([task], timeout=(PATIENCE + _GRACE).total_seconds())
+        self.leave()
 
     def leave(self) -> asyncio.Task[None] | None:
         """Come to the end without waiting for it."""
-        if self._worker is None:
-            return None
-        self._queue.put_nowait(None)
-        task = asyncio.create_task(self._settle(self._worker))
-        self._site.courier.tasks.add(task)
-        task.add_done_callback(self._site.courier.tasks.discard)
-        return task
-
-    # -------------------------------------------------------------- beside the run
-
-    def _say(self, told: _Told) -> None:
-        if not self.subscribers:
-            return
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        self._queue.put_nowait(told)
-
-    async def _work(self) -> None:
-        self._told = await recall_told(self._site, self._spec)
-        self._failing_since = self._told.trouble
-        while (said := await self._queue.get()) is not None:
-            feedback = said(self._told) if callable(said) else said
-            reached: set[str] = set()
-            for one in self.subscribers:
-                if one.name not in reached and self._is_told(one, feedback):
-                    reached.add(one.name)
-            self._told = with_trouble(self._told, feedback)
-
-    def _is_told(self, one: Subscriber, feedback: Feedback) -> bool:
-        if not one.wants(feedback):
-            return False
-        now = feedback.at or datetime.now(UTC)
-        state = ""
-        if isinstance(one.sink, StateSink):
-            state = one.sink.shows(feedback)
-            told = self._shown(one, feedback, state)
-        else:
-            told = tell_once(self._told, one.name, feedback, one.rules.once_per, now)
-            told = also_settled(told, one.name, feedback, now) if told else None
-        if told is None:
-            return False
-        self._told = told
-        if one.metadata:
-            feedback = with_form(replace(feedback, metadata=dict(one.metadata)))
-        letter = Letter(sink=one.sink, name=one.name, feedback=feedback)
-        self._letters.append((letter, state))
-        self._site.courier.post(letter)
-        return True
-
-    def _shown(self, one: Subscriber, feedback: Feedback, state: str) -> Told | None:
-        shown = self._told.shown.get(one.name, "")
-        is_pending = shown.startswith(f"{feedback.revision} pending")
-        is_quiet = feedback.outcome in {"refused", Outcome.SUPERSEDED}
-        if not state or (is_quiet and not is_pending):
-            return None
-        return show_once(self._told, one.name, feedback.revision, state)
-
-    async def _settle(self, worker: asyncio.Task[None]) -> None:
-        """Wait until everybody was told, and note what came of it."""
-        courier = self._site.courier
-        patience = LONG_PATIENCE if courier.is_steady else PATIENCE
-        try:
-            async with asyncio.timeout(patience.total_seconds()):
-                await asyncio.shield(worker)
-        except TimeoutError:
-            worker.cancel()
-        letters = [letter for letter, _ in self._letters]
-        await courier.settle(letters, patience)
-        for one in letters:
-            if one.error and not one.is_void:
-                self._site.tell(Note(f"feedback {one.name}: {one.error}"))
-            self._site.tell(Counted(f"feedback {one.name}", one.outcome))
-        is_news = bool(letters) or self._told.trouble != self._failing_since
-        if is_news and not self._is_removed:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                await keep_told(self._site, self._spec, self._told, self._letters)
+        return self._desk.leave()
 
 
 def _subject_here(trigger: Trigger, spec: RolloutSpec) -> dict[str, str]:

@@ -20,10 +20,11 @@ from rollwright.engine.run import Run
 from rollwright.engine.waiting.waiter import Subject, Waited
 from rollwright.engine.writing import objects
 from rollwright.errors import LockLost, RolloutError
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.health.table import has_behavior
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Step, Wave
+from rollwright.rollouts.plan import Step, Wave
 from rollwright.rollouts.premises import is_crd
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, step_outcome
 

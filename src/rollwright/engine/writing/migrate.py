@@ -14,10 +14,10 @@ from rollwright.engine.writing.immutable import immutable_fields
 from rollwright.engine.writing.pinned import why_other
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import Cluster, GetRequest, PatchRequest
+from rollwright.rollouts.change import Change, Forecast, Operation, Prediction
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import Body
 from rollwright.rollouts.ownership.proposals import Proposal
-from rollwright.rollouts.plan import Change, Forecast, Operation, Prediction
 
 ATTEMPTS = 5
 """How often the patch is made anew because the object changed meanwhile."""

@@ -27,13 +27,15 @@ from rollwright.plugins.contracts import (
     PatchRequest,
     Propagation,
 )
+from rollwright.rollouts.change import Change, Operation, Way
 from rollwright.rollouts.live import LiveObject
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Step, Way
+from rollwright.rollouts.plan import Step
 from rollwright.rollouts.pruning.keeping import allowing
 from rollwright.rollouts.report import ChangeResult, Outcome
-from rollwright.rollouts.steps.actions import PatchOptions, is_same_account, options_of, prepared
+from rollwright.rollouts.steps.full_put import is_same_account, prepared
 from rollwright.rollouts.steps.guards import why_not_deleted
+from rollwright.rollouts.steps.options import PatchOptions, options_of
 
 _CONFLICT = 409
 _PUT_ATTEMPTS = 5

@@ -27,8 +27,8 @@ from rollwright.plugins.contracts import (
     GetRequest,
     Propagation,
 )
+from rollwright.rollouts.change import Change, Operation, Prediction
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.plan import Change, Operation, Prediction
 from rollwright.rollouts.pruning.prune import may_delete
 from rollwright.rollouts.report import ChangeResult, Outcome
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from rollwright.engine.run import Run
 from rollwright.errors import ApplyConflict, ClusterError
 from rollwright.plugins.contracts import ApplyRequest, GetRequest
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.plan import Change
 
 ATTEMPTS = 10
 """How often an object that moves under our hands is looked at again."""

@@ -22,8 +22,8 @@ from rollwright.plugins.contracts import (
     Propagation,
     WatchEvent,
 )
+from rollwright.rollouts.change import Change
 from rollwright.rollouts.live import LiveObject
-from rollwright.rollouts.plan import Change
 from rollwright.rollouts.report import Outcome
 
 JOB = ("batch", "Job")
