@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 
 from rollwright.rollouts.approving import ApprovalRequest, brief
-from rollwright.rollouts.describe.plans import describe_plan, short
-from rollwright.rollouts.plan import Operation, Plan
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.describe.lines import short
+from rollwright.rollouts.describe.plans import describe_plan
+from rollwright.rollouts.plan import Plan
 
 ROWS_SHOWN = 30
 """Objects that the table names."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,11 @@ from rollwright.engine.documents import LoadedRollout
 from rollwright.engine.listening.pending import Pending
 from rollwright.engine.listening.running import Ended, Idle, of_error
 from rollwright.engine.listening.service import Service
-from rollwright.engine.progress import Listener, Note, ignore
+from rollwright.engine.progress import Listener, Note, both, ignore
 from rollwright.engine.site import Site
-from rollwright.errors import NotFound, Refused, RolloutError, Unreachable, excerpt
+from rollwright.errors import Held, LockHeld, NotFound, Refused, RolloutError, Unreachable, excerpt
 from rollwright.flows.connection import server_url
+from rollwright.flows.untaken import why_untaken
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -33,10 +34,21 @@ if TYPE_CHECKING:
 
 FIRST_LOOK, LONGEST_LOOK = 0.5, 3.0
 """Seconds between two looks at a flow run, longer and longer."""
+LATER_SHARE = 0.1
+"""Of the time that it has taken so far: what is known so much later costs the server little."""
 PATIENCE_SECONDS = 60.0
 """How long Prefect may be away in the middle of a run before the queue is told."""
 WORKER_SECONDS = 60.0
 """After which it is told that no worker takes a run."""
+CROWDED = "Deployment concurrency limit reached."
+"""What Prefect says of a run that it cancelled because of a limit that cancels new runs."""
+TOLD_TAG = "subject:told"
+"""Of a flow run that told the object that set it off how it ended (``dispatched``)."""
+BUSY, HELD = "Busy", "Held"
+"""Names of states of runs that others kept from their work, and that somebody holds: both are
+made again, the second once nobody does any more."""
+_REFUSALS = {"Refused": Refused, HELD: Held}
+"""Names of states of flow runs that were refused."""
 CLIENT_RETRIES = 1
 """Prefect's client would try for minutes; the queue knows better when it is worth it."""
 
@@ -84,17 +96,16 @@ class PrefectRunner:
         try:
             async with connected() as client:
                 run, number = await self._begun(client, pending, at)
-                state = await self._end_of(client, run, idle, tell)
+                over = await self._end_of(client, run, idle, tell)
         except RolloutError as error:
             return of_error(error)
         except Exception as error:  # noqa: BLE001  (whatever Prefect raises; the queue tries again)
             return of_error(Unreachable(f"Prefect: {_words(error)}"))
-        if state is None:
+        if over is None or over.state is None:
             message = "left to the workers; whoever listens next waits for it"
             return Ended(outcome="cancelled", message=message, again=False, is_settled=False)
-        how = of_state(state)
         self._tries[pending.instance] = (pending.id, number + 1)
-        return how
+        return replace(of_state(over.state), is_told=TOLD_TAG in over.tags)
 
     async def _begun(self, client: PrefectClient, pending: Pending, at: str) -> tuple[FlowRun, int]:
         """Start the flow run, or find the one that was started; give its number, too.
@@ -112,7 +123,7 @@ class PrefectRunner:
                 idempotency_key=f"{deployment}:{pending.id}" + (f":{number}" if number else ""),
                 tags=[f"trigger:{pending.trigger}"],
             )
-            if run.state is None or not run.state.is_final() or of_state(run.state).is_good:
+            if run.state is None or not run.state.is_final() or _is_answer(run.state):
                 return run, number
             number += 1
 
@@ -140,21 +151,25 @@ class PrefectRunner:
 
     async def _end_of(
         self, client: PrefectClient, run: FlowRun, idle: Idle, tell: Listener
-    ) -> State[Any] | None:
+    ) -> FlowRun | None:
         """Wait until the flow run has ended; ``None`` if we are to stop before."""
-        pause, looks = FIRST_LOOK, _Looks(tell)
+        from prefect.exceptions import ObjectNotFound  # noqa: PLC0415  (0.9 s)
+
+        looks = _Looks(both(tell, self.site.tell))
         while not (run.state is not None and run.state.is_final()):
-            looks.at(run, idle)
-            if await self._is_stopped_in(pause):
+            await looks.at(client, run, idle)
+            if await self._is_stopped_in(looks.pause()):
                 return None
-            pause = min(pause * 1.5, LONGEST_LOOK)
             try:
                 run = await client.read_flow_run(run.id)
                 looks.answered_at = monotonic()
+            except ObjectNotFound as error:
+                message = f"the flow run {run.name} was deleted before it ended"
+                raise RolloutError(message, retryable=True) from error
             except httpx.HTTPError:
                 if monotonic() - looks.answered_at > PATIENCE_SECONDS:
                     raise
-        return run.state
+        return run
 
     async def _is_stopped_in(self, seconds: float) -> bool:
         try:
@@ -174,7 +189,12 @@ class _Looks:
     is_idle: bool = False
     is_told: bool = False
 
-    def at(self, run: FlowRun, idle: Idle) -> None:
+    def pause(self) -> float:
+        """Return the seconds until the next look."""
+        taken = monotonic() - self.began_at
+        return min(max(FIRST_LOOK, taken * LATER_SHARE), LONGEST_LOOK)
+
+    async def at(self, client: PrefectClient, run: FlowRun, idle: Idle) -> None:
         """Say when it begins or ceases to wait for a person, once if nobody takes it."""
         state = run.state
         waits = state is not None and state.is_paused()
@@ -184,7 +204,14 @@ class _Looks:
         is_new = state is None or state.is_scheduled()
         if is_new and not self.is_told and monotonic() - self.began_at > WORKER_SECONDS:
             self.is_told = True
-            self.tell(Note(f"no worker has taken the flow run {run.name} yet"))
+            why = await why_untaken(client, run)
+            self.tell(Note(f"no worker has taken the flow run {run.name} yet: {why}"))
+
+
+def _is_answer(state: State[Any]) -> bool:
+    """Whether a flow run that ended needs no other: it went well, or nobody wants another one."""
+    how = of_state(state)
+    return how.is_good or not (how.again or how.is_held)
 
 
 def of_state(state: State[Any]) -> Ended:
@@ -193,18 +220,23 @@ def of_state(state: State[Any]) -> Ended:
     if state.is_completed():
         outcome = "superseded" if state.name == "Superseded" else "succeeded"
         return Ended(outcome=outcome, message=words, is_good=True, exit_code=0)
+    if state.is_cancelled() and state.message == CROWDED:
+        # Nobody cancelled it: the deployment lets the server do so, and what was asked for stays.
+        return Ended(outcome="failed", message=CROWDED)
     if state.is_cancelled():
         return Ended(outcome="cancelled", message=words, again=False)
-    if state.name == "Refused":
+    if error := _REFUSALS.get(state.name or ""):
         return Ended(
             outcome="refused",
             message=words,
             again=False,
-            exit_code=Refused.exit_code,
-            cause=Refused.__name__,
+            exit_code=error.exit_code,
+            cause=error.__name__,
+            is_held=error is Held,
         )
     outcome = "timed-out" if state.name == "NotReady" else "failed"
-    return Ended(outcome=outcome, message=words)
+    cause = LockHeld.__name__ if state.name == BUSY else ""
+    return Ended(outcome=outcome, message=words, cause=cause)
 
 
 @asynccontextmanager

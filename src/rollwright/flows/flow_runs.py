@@ -24,7 +24,7 @@ from rollwright.engine.site import Site, actor_here
 from rollwright.engine.stages import Stages
 from rollwright.errors import RolloutError
 from rollwright.plugins.contracts import Checkout
-from rollwright.rollouts.describe.plans import short
+from rollwright.rollouts.describe.lines import short
 from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.trigger import Trigger
 
@@ -104,6 +104,11 @@ async def tag(spec: RolloutSpec) -> None:
     await _update(tags=sorted(tags))
 
 
+async def mark(word: str) -> None:
+    """Give the flow run one more tag."""
+    await _update(tags=sorted({*current().tags, word}))
+
+
 def trigger_of(spec: RolloutSpec, asked: Asked) -> Trigger:
     """Return the trigger; a retry of the same flow run is the same trigger."""
     run = current()
@@ -129,8 +134,8 @@ async def _update(**facts: Any) -> None:
     try:
         async with asyncio.timeout(TIMEOUT.total_seconds()), get_client() as client:
             await client.update_flow_run(current().id, **facts)
-        if "name" in facts:
-            current().name = facts["name"]  # whoever speaks of the run later calls it by that
+        for name, fact in facts.items():
+            setattr(current(), name, fact)  # whoever speaks of the run later has it
     except Exception as error:  # noqa: BLE001  (a label is no reason to stop a rollout)
         what = " and ".join(facts)
         get_run_logger().warning("the flow run's %s was not set: %s", what, type(error).__name__)

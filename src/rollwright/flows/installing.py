@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,10 @@ SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 
 ROOT_VARIABLE = "ROLLWRIGHT_ROOT"
 """Top folder of the site, as its ``prefect.yaml`` names it."""
+
+ENGINE = (sys.executable, "-m", "prefect.engine")
+ENGINE_VARIABLE = "ROLLWRIGHT_ENGINE"
+"""The command of a run's process, as the standard deployments name it."""
 
 SITE_FILES = ("deployments/prefect.yaml", "prefect.yaml")
 STANDARD_FILE = Path(__file__).with_name("standard.yaml")
@@ -206,7 +211,8 @@ def client_settings(url: str, home: Path) -> dict[str, str]:
 
 def environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process of ours: nobody's settings of Prefect but these."""
-    return {**without_prefect(os.environ), **settings, ROOT_VARIABLE: str(root)}
+    ours = {ROOT_VARIABLE: str(root), ENGINE_VARIABLE: shlex.join(ENGINE)}
+    return {**without_prefect(os.environ), **settings, **ours}
 
 
 def _run_prefect(words: Sequence[str], root: Path, settings: Mapping[str, str]) -> None:

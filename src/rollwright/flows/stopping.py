@@ -55,9 +55,9 @@ class _Stop:
             self.has_begun = True
         self.listener(progress)
 
-    def ask(self) -> None:
+    def ask(self, by: str = "the cancellation of its flow run") -> None:
         self.is_asked = True
-        self.site.stop.set()
+        self.site.stop.ask(by)
         if not self.has_begun:
             self.task.cancel()
 
@@ -132,4 +132,4 @@ def _on_sigterm(stop: _Stop) -> Iterator[None]:
 
 def _stop_all(_number: int, _frame: FrameType | None) -> None:
     for stop in tuple(_STOPS):
-        stop.loop.call_soon_threadsafe(stop.ask)
+        stop.loop.call_soon_threadsafe(stop.ask, "SIGTERM to the process of its flow run")

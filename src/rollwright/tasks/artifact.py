@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 from prefect.artifacts import acreate_markdown_artifact
 
-from rollwright.rollouts.describe.plans import describe_report, short, summary, text
-from rollwright.rollouts.plan import Operation
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.describe.lines import short, text
+from rollwright.rollouts.describe.plans import summary
+from rollwright.rollouts.describe.reports import describe_report
 from rollwright.rollouts.report import ChangeResult, Outcome, Report
 from rollwright.rollouts.timeline.bars import timeline_of
 from rollwright.rollouts.timeline.text import draw_text

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from rollwright.engine.run import Run
 from rollwright.plugins.contracts import Checkout
-from rollwright.rollouts.describe.plans import short
+from rollwright.rollouts.change import Forecast, Operation
+from rollwright.rollouts.describe.lines import short
 from rollwright.rollouts.drift.find import Drift
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef
-from rollwright.rollouts.plan import Forecast, Operation
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult, step_outcome
 from rollwright.rollouts.state import RolloutState
 from rollwright.tasks.stage import Ending
@@ -25,6 +25,7 @@ DONE = {
     Operation.ADOPT: "adopted",
     Operation.REPLACE: "replaced",
     Operation.PRUNE: "deleted",
+    Operation.RUN: "run",
     Operation.KEEP: "kept",
 }
 STATE_NAMES = {

@@ -13,10 +13,12 @@ from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.describe.drift import describe_drift
-from rollwright.rollouts.describe.plans import describe_plan, short, summary, text
+from rollwright.rollouts.describe.lines import short, text
+from rollwright.rollouts.describe.plans import describe_plan, summary
 from rollwright.rollouts.drift.find import Drift
-from rollwright.rollouts.plan import Change, Operation, Plan
+from rollwright.rollouts.plan import Plan
 from rollwright.tasks.keys import key_of
 from rollwright.tasks.publishing import fenced, look_at, publish_all
 
