@@ -7,7 +7,7 @@ Whoever asks for anything else learns nothing; an answer never has words.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
@@ -35,7 +35,7 @@ def make_app(intake: Intake, proxies: tuple[Network, ...] = ()) -> Starlette:
         forwarded = request.headers.getlist("x-forwarded-for")
         delivery = Request(
             id=request.path_params["id"],
-            headers={_text(name).lower(): _text(value) for name, value in request.headers.raw},
+            headers=_headers(request.headers.raw),
             body=_parts(request),
             source=sender_of(remote, forwarded, proxies),
         )
@@ -49,7 +49,10 @@ def make_app(intake: Intake, proxies: tuple[Network, ...] = ()) -> Starlette:
         Route("/healthz", healthz, methods=["GET"]),
     ]
     handlers = {404: _nothing, 405: _nothing}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # Nobody is told of another address: what is not there is not there.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _parts(request: HttpRequest) -> AsyncIterator[bytes]:
@@ -58,6 +61,15 @@ async def _parts(request: HttpRequest) -> AsyncIterator[bytes]:
             yield part
     except ClientDisconnect:
         raise ConnectionResetError("the sender is gone") from None
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name; one that stands there twice holds both, so that neither counts."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = _text(name).lower(), _text(value)
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
 
 
 def _text(raw: bytes) -> str:

@@ -16,7 +16,8 @@ import orjson
 
 from rollwright.errors import Refused, excerpt
 
-_LONGEST = 200
+_LONGEST = 256
+_MOST = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Entry:
         status: What was answered.
         rollouts: How many rollouts are looked at.
         reason: Why it was not accepted.
+        event: What happened, in the sender's words; only of who showed their origin.
     """
 
     receiver: str = ""
@@ -40,20 +42,23 @@ class Entry:
     status: int = 0
     rollouts: int = 0
     reason: str = ""
+    event: str = ""
 
     def line(self, at: datetime) -> bytes:
         """Return it as a line of JSON."""
         form = {
             "at": at.isoformat(timespec="milliseconds"),
             "receiver": self.receiver,
-            "source": self.source,
+            "source": _plain(self.source),
             "delivery": _plain(self.delivery),
             "outcome": self.outcome,
             "status": self.status,
             "rollouts": self.rollouts,
         }
+        if self.event:
+            form["event"] = _plain(self.event)
         if self.reason:
-            form["reason"] = excerpt(self.reason)
+            form["reason"] = _plain(self.reason)
         return orjson.dumps(form) + b"\n"
 
 
@@ -92,4 +97,5 @@ class AuditFile:
 
 def _plain(text: str) -> str:
     """Return a sender's text, fit to be shown."""
-    return excerpt("".join(one if one.isprintable() else "?" for one in text), _LONGEST)
+    shown = excerpt(text[:_MOST], _LONGEST)
+    return "".join(one if one.isprintable() else "?" for one in shown)

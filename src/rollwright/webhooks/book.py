@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 from rollwright.engine.listening.listener import Listened, Listening
+from rollwright.engine.progress import Note
 from rollwright.errors import RolloutError
 from rollwright.plugins.contracts import Addressed
 from rollwright.plugins.hooks import hook_id
@@ -38,19 +39,35 @@ class Book:
     _pages: Mapping[str, Listened] = field(default_factory=dict)
     _written_at: float | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _renewing: asyncio.Task[None] | None = None
 
     async def find(self, id: str) -> Listened | None:  # noqa: A002  (what it is)
-        """Return the receiver of an id; ``None`` if nobody has it."""
-        age = self._age()
-        if age > KEPT_SECONDS or (id not in self._pages and age > REST_SECONDS):
+        """Return the receiver of an id; ``None`` if nobody has it.
+
+        Who is known is not kept waiting: a secret may lie where nobody answers at the moment.
+        """
+        known = self._pages.get(id)
+        if known is None and self._age() > REST_SECONDS:
             await self.write()
-        return self._pages.get(id)
+        elif known is not None and self._age() > KEPT_SECONDS:
+            self._renew()
+        return known or self._pages.get(id)
+
+    def _renew(self) -> None:
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._rewrite())
+
+    async def _rewrite(self) -> None:
+        try:
+            await self.write()
+        except (RolloutError, OSError) as error:
+            self.listening.site.tell(Note(f"cannot read the secrets of webhooks again: {error}"))
 
     async def write(self) -> None:
         """Look at the secrets again."""
         async with self._lock:
             if self._age() > REST_SECONDS:
-                self._readers = self._readers or self.listening.readers()
+                self._readers = self.listening.readers()  # files may have been read anew
                 self._pages = await asyncio.to_thread(self._written)
                 self._written_at = monotonic()
 

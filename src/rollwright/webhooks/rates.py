@@ -30,11 +30,15 @@ class Rates:
 
     def take(self, name: str) -> float:
         """Take one; return the seconds to wait if there is none, else zero."""
+        if wait := self.wait(name):
+            return wait
+        self._buckets[name].left -= 1
+        return 0.0
+
+    def wait(self, name: str) -> float:
+        """Return the seconds until there is one, and take none."""
         now, per_second = self.now(), self.per_minute / 60
         bucket = self._buckets.setdefault(name, _Bucket(self.burst, now))
         bucket.left = min(self.burst, bucket.left + (now - bucket.at) * per_second)
         bucket.at = now
-        if bucket.left >= 1:
-            bucket.left -= 1
-            return 0.0
-        return (1 - bucket.left) / per_second
+        return 0.0 if bucket.left >= 1 else (1 - bucket.left) / per_second

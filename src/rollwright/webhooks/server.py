@@ -15,12 +15,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rollwright.engine.listening.listener import Listening
 from rollwright.engine.listening.service import Service
+from rollwright.engine.progress import Note
 from rollwright.engine.site_file import LoadedSite, WebhooksSection
-from rollwright.errors import RolloutError, Unreachable
+from rollwright.errors import RolloutError
 from rollwright.plugins.hooks import PREFIX
 from rollwright.webhooks.audit import AuditFile, Tell, to_standard_error
 from rollwright.webhooks.book import Book
+from rollwright.webhooks.certificates import Certificates, keep_fresh
 from rollwright.webhooks.intake import Intake
 from rollwright.webhooks.rates import Rates
 from rollwright.webhooks.senders import networks_of
@@ -29,8 +32,8 @@ from rollwright.webhooks.sockets import bound
 if TYPE_CHECKING:
     import uvicorn
 
-MOST_CONNECTIONS = 200
 HEAD_BYTES = 32 * 2**10
+HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 12
 _BACKLOG = 512
@@ -83,14 +86,21 @@ async def receiving(
         max_body=settings.max_body,
         tell=tell or _told(settings, loaded),
     )
+    certificates = _certificates(settings, loaded)
     listening = bound(settings.host, settings.port, what="listen", hint=_HINT)
     try:
-        server = _make_server(intake, settings, loaded)
+        server = _make_server(intake, settings, certificates)
     except BaseException:
         listening.close()
         raise
     serving = asyncio.create_task(server.serve([listening]))
-    closing = asyncio.create_task(_close_at(stop, server))
+    aside = [
+        asyncio.create_task(_close_at(stop, server)),
+        asyncio.create_task(_warm_up(service.listening)),
+    ]
+    if certificates is not None:
+        tell_note = lambda words: service.site.tell(Note(words))  # noqa: E731
+        aside.append(asyncio.create_task(keep_fresh(certificates, tell_note)))
     try:
         await _until_started(server, serving)
         url = _url(settings, listening)
@@ -99,8 +109,17 @@ async def receiving(
         yield Receiver(url=url, hooks=hooks, faults=faults, intake=intake)
     finally:
         server.should_exit = True
-        closing.cancel()
-        await asyncio.gather(serving, closing, return_exceptions=True)
+        for task in aside:
+            task.cancel()
+        await asyncio.gather(serving, *aside, return_exceptions=True)
+
+
+async def _warm_up(listening: Listening) -> None:
+    """Make what the first delivery needs, so that it is answered as soon as any other."""
+    for one in listening.readers().values():
+        with contextlib.suppress(RolloutError, OSError):  # that delivery is told of it
+            listening.sources.candidates(one.trigger)
+            await listening.site.store(listening.spec_of(one))
 
 
 async def _close_at(stop: asyncio.Event | None, server: uvicorn.Server) -> None:
@@ -113,24 +132,42 @@ def _told(settings: WebhooksSection, loaded: LoadedSite) -> Tell:
     return AuditFile(loaded.resolve(settings.audit)) if settings.audit else to_standard_error
 
 
-def _make_server(intake: Intake, settings: WebhooksSection, loaded: LoadedSite) -> uvicorn.Server:
+def _certificates(settings: WebhooksSection, loaded: LoadedSite) -> Certificates | None:
+    if not (settings.certificate and settings.certificate_key):
+        return None
+    chain, key = loaded.resolve(settings.certificate), loaded.resolve(settings.certificate_key)
+    return Certificates(chain=chain, key=key)
+
+
+def _make_server(
+    intake: Intake, settings: WebhooksSection, certificates: Certificates | None
+) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415  (only a receiver needs an HTTP server)
 
     from rollwright.webhooks.app import make_app  # noqa: PLC0415  (as above)
     from rollwright.webhooks.connections import HurriedProtocol  # noqa: PLC0415  (as above)
 
     class Server(uvicorn.Server):
-        """Leaves signals to the command, which stops the runs as well."""
+        """Leaves signals to the command, and waits for no handshake for ever."""
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield
 
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            def connected() -> asyncio.Protocol:
+                return HurriedProtocol(self.config, self.server_state, self.lifespan.state)
+
+            tls: dict[str, Any] = {}
+            if certificates is not None:
+                tls["ssl"], tls["ssl_handshake_timeout"] = certificates.context, HANDSHAKE_SECONDS
+            make = asyncio.get_running_loop().create_server
+            opened = [
+                await make(connected, sock=one, backlog=_BACKLOG, **tls) for one in sockets or ()
+            ]
+            self.servers, self.started = opened, True
+
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    files: dict[str, Any] = {}
-    if settings.certificate and settings.certificate_key:
-        files["ssl_certfile"] = str(loaded.resolve(settings.certificate))
-        files["ssl_keyfile"] = str(loaded.resolve(settings.certificate_key))
     config = uvicorn.Config(
         make_app(intake, networks_of(settings.proxies)),
         http=HurriedProtocol,
@@ -141,20 +178,12 @@ def _make_server(intake: Intake, settings: WebhooksSection, loaded: LoadedSite) 
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        backlog=_BACKLOG,
+        limit_concurrency=HurriedProtocol.most + 1,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=HEAD_BYTES,
-        **files,
     )
-    try:
-        config.load()
-    except OSError as error:
-        raise Unreachable(
-            f"cannot use the certificate of [webhooks]: {error.strerror or error}",
-            retryable=False,
-        ) from error
+    config.load()
     return Server(config)
 
 
