@@ -21,13 +21,15 @@ from rollwright.cli.stopping import stoppable
 from rollwright.engine import operations
 from rollwright.engine.approval.approval_notes import decision_of
 from rollwright.engine.approval.approvals import approving
+from rollwright.engine.approval.permitting import PRUNE_GUARDS, approval_reason, needs_word
 from rollwright.engine.approval.saved import roll_out_saved
 from rollwright.engine.site import Site
-from rollwright.engine.stages import PRUNE_GUARDS, Stages, approval_reason, needs_word
+from rollwright.engine.stages import Stages
 from rollwright.errors import Refused
-from rollwright.rollouts.describe.plans import describe_plan, describe_report, summary
+from rollwright.rollouts.describe.plans import describe_plan, summary
+from rollwright.rollouts.describe.reports import describe_report
 from rollwright.rollouts.guards import APPROVAL, with_approval
-from rollwright.rollouts.machine.documents import report_form
+from rollwright.rollouts.machine.reports import report_form
 from rollwright.rollouts.plan import Plan
 from rollwright.rollouts.report import Outcome, Report
 from rollwright.rollouts.saved.saved_plan import SavedPlan

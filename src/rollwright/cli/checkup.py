@@ -136,11 +136,6 @@ class ClusterCheckup:
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Look at one thing after another; end where nothing further can be seen."""
-        from rollwright.cli.etcd_checkup import etcd_findings
-        from rollwright.cli.feedback_checkup import letter_findings, sink_findings
-
-        for finding in await etcd_findings(self.site):
-            yield finding
         try:
             cluster = await self.site.cluster_named(self.cluster_name)
             version = await cluster.server_version()
@@ -155,11 +150,6 @@ class ClusterCheckup:
         async for finding in self._stores():
             yield finding
         yield await self._locks()
-        for finding in (
-            *sink_findings(self.site),
-            *await letter_findings(self.site, self.cluster_name),
-        ):
-            yield finding
 
     async def _stores(self) -> AsyncIterator[Finding]:
         """Look at every store of the site, the one that runs use first."""

@@ -136,7 +136,7 @@ async def _delete(
     site: Site, wish: _Wish, cluster: str, pause: Callable[[], None], way: str
 ) -> Report:
     from rollwright.engine import operations
-    from rollwright.engine.stages import refuse_breached
+    from rollwright.engine.approval.permitting import refuse_breached
     from rollwright.rollouts.describe.plans import describe_plan
 
     is_due = way == "due"
@@ -181,8 +181,8 @@ def _beside(wish: _Wish) -> TextIO:
 
 
 def _print(removed: Removed, wish: _Wish) -> int:
-    from rollwright.rollouts.describe.plans import Line, Tone
-    from rollwright.rollouts.machine.documents import removed_form
+    from rollwright.rollouts.describe.lines import Line, Tone
+    from rollwright.rollouts.machine.records import removed_form
 
     if wish.output == "text":
         lines = [Line(f"{removed.rollout}: {removed.message}", Tone.GOOD)]

@@ -12,7 +12,7 @@ from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
     from rollwright.cli.diagnosis import Finding
-    from rollwright.rollouts.describe.plans import Line
+    from rollwright.rollouts.describe.lines import Line
 
 
 def doctor(file: Path | None = None, /, *, output: Output = "text", common: Common = COMMON) -> int:
@@ -23,7 +23,7 @@ def doctor(file: Path | None = None, /, *, output: Output = "text", common: Comm
     Parameters
     ----------
     file
-        A rollout whose target is checked; without it, the current context.
+        A rollout whose target is checked; without it, every cluster of the site.
     output
         How the findings are printed.
     """
@@ -39,25 +39,25 @@ def doctor(file: Path | None = None, /, *, output: Output = "text", common: Comm
 
 
 async def _look(file: Path | None, common: Common) -> list[Finding]:
-    from rollwright.cli.checkup import ClusterCheckup, machine_findings
+    from rollwright.cli.checkup import machine_findings
     from rollwright.cli.diagnosis import Finding, Level
-    from rollwright.cli.session import cluster_of, load, opened
+    from rollwright.cli.session import load, opened
+    from rollwright.cli.site_checkup import clusters_meant, site_checkup
     from rollwright.cli.trigger_checkup import trigger_checkup
 
     found = [*await machine_findings()]
     loaded = load(file, common) if file else None
     async with opened(common, loaded) as site:
-        name = loaded.spec.target.cluster if loaded else cluster_of(site, common)
         where = site.loaded.path or "none; the defaults hold"
         found.append(Finding(level=Level.OK, subject="site", text=str(where)))
-        checkup = ClusterCheckup(site=site, cluster_name=name)
-        found += [finding async for finding in checkup.findings()]
+        clusters = clusters_meant(site, common, loaded)
+        found += [finding async for finding in site_checkup(site, clusters)]
         found += await trigger_checkup(site)
     return found
 
 
 def _lines(finding: Finding) -> list[Line]:
-    from rollwright.rollouts.describe.plans import Line, Tone
+    from rollwright.rollouts.describe.lines import Line, Tone
 
     tones = {"ok": Tone.GOOD, "warn": Tone.WARNING, "fail": Tone.BAD}
     level = f"{finding.level:4}"
@@ -66,7 +66,7 @@ def _lines(finding: Finding) -> list[Line]:
 
 
 def _form(found: list[Finding]) -> dict[str, Any]:
-    from rollwright.rollouts.machine.documents import API_VERSION
+    from rollwright.rollouts.machine.values import API_VERSION
 
     items = [
         {"level": one.level.value, "subject": one.subject, "text": one.text, "advice": one.advice}

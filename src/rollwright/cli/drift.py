@@ -77,8 +77,8 @@ async def _all(site: Site, cluster: str) -> list[Drift]:
 
 def _print(found: list[Drift], output: Output, *, is_one: bool) -> None:
     from rollwright.rollouts.describe.drift import describe_drift
-    from rollwright.rollouts.machine.documents import list_form
     from rollwright.rollouts.machine.drift import drift_form
+    from rollwright.rollouts.machine.values import list_form
 
     if output != "text":
         forms: list[Any] = [drift_form(one) for one in found]

@@ -38,7 +38,7 @@ def list_(name: str = "", /, *, output: Output = "text", common: Common = COMMON
 
 async def _list_sinks(output: Output, common: Common) -> None:
     from rollwright.cli.session import opened
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.machine.values import list_form
 
     async with opened(common) as site:
         rows = [_sink_row(site, name) for name in sorted(site.loaded.file.feedback)]
@@ -64,14 +64,15 @@ def _sink_row(site: Site, name: str) -> tuple[str, ...]:
     except RolloutError as error:
         problem = error.message
     told = ", ".join(sorted(usual)) if not entry.when else f"by {len(entry.when)} rules"
-    return name, entry.name, "where it is named" if entry.only_named else told, problem
+    told = "where it is named" if entry.only_named else told
+    return name, entry.name, told, " ".join(problem.split())
 
 
 async def _list_rollout(name: str, output: Output, common: Common) -> None:
     from rollwright.cli.session import named
     from rollwright.engine.operations import named_spec
     from rollwright.engine.telling.letters import recall_told, undelivered, undelivered_form
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.machine.values import list_form
     from rollwright.rollouts.telling import told_form
 
     async with named(name, common) as (site, rollout, cluster):
@@ -82,8 +83,14 @@ async def _list_rollout(name: str, output: Output, common: Common) -> None:
         items = [*records, *({"undelivered": undelivered_form(one)} for one in lost)]
         write_document(list_form("FeedbackList", items), output)
         return
-    lines = [(one["at"][:19], one["sink"], one["event"], one["result"]) for one in records]
-    write_table(("WHEN", "SINK", "EVENT", "RESULT"), lines)
+    if told.records:
+        lines = [
+            (f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.sink, one.event, one.result)
+            for one in told.records
+        ]
+        write_table(("WHEN", "SINK", "EVENT", "RESULT"), lines)
+    elif not lost:
+        sys.stdout.write(printable(f"nobody was told about {rollout}\n"))
     _say_lost(rollout, lost)
 
 
@@ -120,6 +127,7 @@ async def _resend(
     from rollwright.cli.session import declared, named
     from rollwright.engine.operations import named_spec
     from rollwright.engine.telling.letters import send_again, undelivered
+    from rollwright.engine.telling.subscribers import sink_named
 
     async with named(name, common) as (site, rollout, cluster):
         loaded = declared(site.loaded, rollout)
@@ -128,6 +136,8 @@ async def _resend(
             # Its own sinks stand in its document.
             spec = loaded.spec.model_copy(update={"target": spec.target})
         lost = await undelivered(site, spec)
+        for unknown in {*sinks} - {one.sink for one in lost}:
+            sink_named(site, spec, unknown)  # a name that nobody has is a mistake, not "told"
         return await send_again(site, spec, (o for o in lost if not sinks or o.sink in sinks))
 
 

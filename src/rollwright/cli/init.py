@@ -30,8 +30,8 @@ def init(folder: Path = Path(), /, *, output: Output = "text", common: Common = 
     output
         How the list of files is printed.
     """
-    from rollwright.rollouts.describe.plans import Line, Tone
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.describe.lines import Line, Tone
+    from rollwright.rollouts.machine.values import list_form
 
     del common
     contents = _contents(folder)
@@ -53,6 +53,7 @@ def _contents(folder: Path) -> Mapping[str, str]:
     found = {path: text.replace("{name}", name) for path, text in _templates(template, "")}
     schemas = {
         "deployments/schemas/rollout.json": document_text(schema_of("Rollout"), "json"),
+        "deployments/schemas/trigger.json": document_text(schema_of("Trigger"), "json"),
         "deployments/schemas/site.json": document_text(schema_of("Site"), "json"),
     }
     return dict(sorted({**found, **schemas, **dict.fromkeys(_KEPT, "")}.items()))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rollwright.cli.failing import USAGE
-from rollwright.cli.options import COMMON, Common, Output, usage_error
+from rollwright.cli.options import COMMON, Common, Output
 from rollwright.cli.output import write_document, write_lines
 
 if TYPE_CHECKING:
     from rollwright.cli.findings import Finding
-    from rollwright.rollouts.describe.plans import Line
+    from rollwright.cli.linting import Linted
+    from rollwright.rollouts.describe.lines import Line
 
 
 def lint(
@@ -28,7 +30,7 @@ def lint(
     Parameters
     ----------
     files
-        Rollouts or triggers, or folders with rollout.yaml or trigger.yaml.
+        Rollouts or triggers, or folders of them; without any, the whole site.
     strict
         Take warnings for errors.
     twice
@@ -36,37 +38,45 @@ def lint(
     output
         How the findings are printed.
     """
-    from rollwright.cli.trigger_findings import look_at
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.cli.linting import lint_paths
+    from rollwright.rollouts.machine.values import list_form
 
-    if not files:
-        raise usage_error("no file was named")
-    found = [one for file in files for one in asyncio.run(look_at(file, common, is_twice=twice))]
-    errors = sum(1 for one in found if one.is_error or strict)
+    found = asyncio.run(lint_paths(files, common, is_twice=twice))
     if output == "text":
-        write_lines(_lines(found, len(files)))
+        write_lines(_lines(found))
     else:
-        write_document(list_form("ProblemList", [_form(one) for one in found]), output)
-    return USAGE if errors else 0
+        write_document(list_form("ProblemList", [_form(one) for one in found.findings]), output)
+    bad = {"error", "warning"} if strict else {"error"}
+    return USAGE if any(one.severity in bad for one in found.findings) else 0
 
 
-def _lines(found: Iterable[Finding], file_count: int) -> Iterator[Line]:
-    from rollwright.rollouts.describe.plans import Line, Tone
+def _lines(found: Linted) -> Iterator[Line]:
+    from rollwright.rollouts.describe.lines import Line, Tone
 
-    found = list(found)
-    for one in found:
-        word, tone = ("error", Tone.BAD) if one.is_error else ("warning", Tone.WARNING)
-        yield Line(f"{word}: {one.problem}", tone)
-    errors = sum(1 for one in found if one.is_error)
-    nouns = "rollout" if file_count == 1 else "rollouts"
-    text = f"{file_count} {nouns}: {errors} errors, {len(found) - errors} warnings"
-    yield Line(text, Tone.BAD if errors else Tone.GOOD)
+    tones = {"error": Tone.BAD, "warning": Tone.WARNING, "note": Tone.QUIET}
+    for one in found.findings:
+        yield Line(f"{one.severity}: {one.problem}", tones[one.severity])
+    count = Counter(one.severity for one in found.findings)
+    text = f"{_looked_at(found)}: {count['error']} errors, {count['warning']} warnings"
+    if count["note"]:
+        text += f", {_counted(count['note'], 'note')}"
+    yield Line(text, Tone.BAD if count["error"] else Tone.GOOD)
+
+
+def _looked_at(found: Linted) -> str:
+    counts = ((found.rollout_count, "rollout"), (found.trigger_count, "trigger"))
+    words = [_counted(count, noun) for count, noun in counts if count]
+    return ", ".join(words) or "no rollouts"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _form(one: Finding) -> dict[str, Any]:
     problem = one.problem
     return {
-        "severity": "error" if one.is_error else "warning",
+        "severity": one.severity,
         "where": problem.where,
         "path": problem.path,
         "message": problem.message,

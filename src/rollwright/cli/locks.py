@@ -37,7 +37,7 @@ def locks(
     output
         How the locks are printed.
     """
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.machine.values import list_form
 
     if break_ and not reason:
         raise usage_error("--break needs --reason, for those who ask later")
@@ -85,7 +85,7 @@ def _time(at: datetime) -> str:
 
 
 def _form(one: LockRecord) -> dict[str, Any]:
-    from rollwright.rollouts.machine.documents import instant
+    from rollwright.rollouts.machine.values import instant
 
     owner = one.owner
     return {

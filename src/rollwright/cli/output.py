@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rollwright.rollouts.describe.plans import Line, Tone
+    from rollwright.rollouts.describe.lines import Line, Tone
 
 
 class Style(StrEnum):
@@ -75,7 +75,7 @@ def write_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], tones: Sequence[Tone] = ()
 ) -> None:
     """Print a table for people; ``tones`` has one for each row."""
-    from rollwright.rollouts.describe.plans import Line, Tone
+    from rollwright.rollouts.describe.lines import Line, Tone
 
     lines = [Line("  ".join(row).rstrip()) for row in _aligned([headers, *rows])]
     toned = [Line(lines[0].text, Tone.TITLE), *lines[1:]]
@@ -106,6 +106,17 @@ def document_text(value: Any, form: str) -> str:
     import orjson
 
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def record_text(value: Any, form: str) -> str:
+    """Return one of several values that come one by one: a line of JSON, or a YAML document."""
+    if form == "yaml":
+        from rollwright.documents import dump
+
+        return f"---\n{dump(value).rstrip()}"
+    import orjson
+
+    return orjson.dumps(value).decode()
 
 
 def write_line(text: str) -> None:

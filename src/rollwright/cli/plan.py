@@ -50,7 +50,7 @@ def plan(  # noqa: PLR0913  (the options of one command)
     """
     from rollwright.cli import preview
     from rollwright.rollouts.describe.plans import describe_plan
-    from rollwright.rollouts.machine.documents import plan_form
+    from rollwright.rollouts.machine.plans import plan_form
 
     if save is not None and str(save) == "-":
         raise usage_error("--save: a plan is saved to a file; -o json prints it")

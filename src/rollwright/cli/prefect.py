@@ -72,8 +72,8 @@ def status(*, output: Output = "text", common: Common = COMMON) -> None:
         How it is printed.
     """
     from rollwright.flows import local
-    from rollwright.rollouts.describe.plans import Tone
-    from rollwright.rollouts.machine.documents import instant
+    from rollwright.rollouts.describe.lines import Tone
+    from rollwright.rollouts.machine.values import instant
 
     del common
     found = local.status()
@@ -127,7 +127,7 @@ def _next(found: LocalPrefect) -> str:
 
 
 def _form(found: LocalPrefect | None) -> dict[str, Any]:
-    from rollwright.rollouts.machine.documents import API_VERSION, instant
+    from rollwright.rollouts.machine.values import API_VERSION, instant
 
     head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": "LocalPrefect"}
     if found is None:

@@ -13,9 +13,10 @@ from rollwright.cli.output import say
 from rollwright.cli.progress import follow
 from rollwright.cli.session import load, opened
 from rollwright.engine import operations
+from rollwright.engine.approval.permitting import PRUNE_GUARDS
 from rollwright.engine.approval.plan_files import write_plan
 from rollwright.engine.approval.saved import saved_of
-from rollwright.engine.stages import DIRECT, PRUNE_GUARDS, Stages, no_forecast
+from rollwright.engine.stages import DIRECT, Stages, no_forecast
 from rollwright.engine.walk import prepare
 from rollwright.rollouts.plan import Guard, Plan
 from rollwright.rollouts.pruning.prune import ALLOW_PRUNE

@@ -97,7 +97,7 @@ def _yaml(wanted: ManifestSet) -> str:
 def _json(loaded: LoadedRollout, wanted: ManifestSet) -> str:
     import orjson
 
-    from rollwright.rollouts.machine.documents import objects_form
+    from rollwright.rollouts.machine.objects import objects_form
     from rollwright.rollouts.spec import dump
 
     rollout = wanted.rollout or loaded.older or dump(loaded.spec)

@@ -144,8 +144,8 @@ def status(*, output: Output = "text", common: Common = COMMON) -> None:
         How it is printed.
     """
     from rollwright import sandbox as library
-    from rollwright.rollouts.describe.plans import Tone
-    from rollwright.rollouts.machine.documents import list_form
+    from rollwright.rollouts.describe.lines import Tone
+    from rollwright.rollouts.machine.values import list_form
 
     del common
     found = library.status()
@@ -198,14 +198,14 @@ def _state(one: Sandbox) -> str:
 
 
 def _row(one: Sandbox) -> tuple[str, ...]:
-    from rollwright.rollouts.machine.documents import instant
+    from rollwright.rollouts.machine.values import instant
 
     since = instant(one.started_at)
     return one.name, _state(one), one.version, one.server, since, str(one.kubeconfig)
 
 
 def _form(one: Sandbox) -> dict[str, Any]:
-    from rollwright.rollouts.machine.documents import instant
+    from rollwright.rollouts.machine.values import instant
 
     return {
         "name": one.name,

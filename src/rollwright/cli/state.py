@@ -164,7 +164,7 @@ def _audit(state: RolloutState) -> str:
     if not state.audit:
         return "no entries"
     count = "1 entry" if len(state.audit) == 1 else f"{len(state.audit)} entries"
-    return f"{count}; the last: {state.audit[-1].message}"
+    return f"{count}; the last: {state.audit_in_time[0].message}"
 
 
 @app.command

@@ -110,8 +110,9 @@ async def _look(site: Site, name: str, cluster: str) -> list[Overview]:
 
 
 def _print(found: list[Overview], output: Output, *, is_one: bool) -> None:
-    from rollwright.rollouts.describe.plans import describe_status, health_tone
-    from rollwright.rollouts.machine.documents import list_form, status_form
+    from rollwright.rollouts.describe.statuses import describe_status, health_tone
+    from rollwright.rollouts.machine.statuses import status_form
+    from rollwright.rollouts.machine.values import list_form
 
     if output != "text":
         forms: list[Any] = [status_form(one) for one in found]
@@ -130,6 +131,7 @@ def _row(one: Overview) -> tuple[str, ...]:
     last = one.state.last
     current = sum(1 for status in one.statuses if status.is_current)
     notes = [
+        *(["never rolled out"] if one.is_new else []),
         *(["interrupted"] if one.is_interrupted else []),
         *(["held"] if one.state.hold else []),
         *(["waits for approval"] if one.waiting else []),

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rollwright.engine.progress import Listener, Note, Progress, StageBegan
-from rollwright.engine.site import Site
+from rollwright.engine.site import Site, actor_here
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM to the process"}
+"""The signals that stop a run, as people call them."""
 
 
 @dataclass(kw_only=True)
@@ -31,13 +32,13 @@ class _Stop:
             self.has_begun = True
         self.listener(progress)
 
-    def on_signal(self) -> None:
+    def on_signal(self, number: signal.Signals) -> None:
         if not self.has_begun:
             self.task.cancel()
         elif self.site.stop.is_set():
             self.listener(Note("still stopping: the write in flight has to end first"))
         else:
-            self.site.stop.set()
+            self.site.stop.ask(f"{_NAMES[number]} of {actor_here()}")
             self.listener(Note("stopping after the write in flight"))
 
 
@@ -54,12 +55,12 @@ def stoppable(site: Site, listener: Listener) -> Iterator[None]:
     stop = _Stop(site=site, task=task, listener=listener)
     site.tell = stop.take
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.on_signal)
+    for number in _NAMES:
+        loop.add_signal_handler(number, stop.on_signal, number)
     try:
         yield
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
-        for number in _SIGNALS:
+        for number in _NAMES:
             loop.remove_signal_handler(number)

@@ -41,9 +41,9 @@ class View(Protocol):
 
 
 @asynccontextmanager
-async def follow(*, is_verbose: bool = False) -> AsyncIterator[View]:
-    """Show a run while inside."""
-    view = _view(is_verbose=is_verbose)
+async def follow(*, is_verbose: bool = False, view: View | None = None) -> AsyncIterator[View]:
+    """Show a run while inside, in a view of its own kind if one is given."""
+    view = view or _view(is_verbose=is_verbose)
     ticker = asyncio.create_task(_tick(view))
     try:
         yield view

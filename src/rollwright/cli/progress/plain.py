@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol
 
 from rollwright.cli.output import printable
 from rollwright.cli.progress.tracker import STAGES, StepProgress, Tracker
 from rollwright.engine.progress import Applied, ChangeEnded, Note, Progress, StageBegan, StepEnded
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.report import ChangeResult
 
 LINES_PER_TICK = 10
@@ -26,13 +26,25 @@ FAILURES_NAMED = 20
 """Failures of one step that are named at once; the report has all of them."""
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> int:
+        """Write a line."""
+        ...
+
+    def flush(self) -> None:
+        """Write at once."""
+        ...
+
+
 @dataclass(kw_only=True)
 class PlainView:
     """Prints lines on standard error."""
 
     is_verbose: bool = False
     tracker: Tracker = field(default_factory=Tracker)
-    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    stream: Stream = field(default_factory=lambda: sys.stderr)
     interval_seconds: float = 1.0
     _applied: dict[str, list[ObjectRef]] = field(default_factory=dict)
     _told: dict[ObjectRef, str] = field(default_factory=dict)

@@ -23,8 +23,9 @@ from rollwright.engine.progress import (
     StepEnded,
 )
 from rollwright.errors import excerpt
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation, Plan, Step
+from rollwright.rollouts.plan import Plan, Step
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.status import ObjectStatus
 
@@ -45,9 +46,10 @@ DONE = {
     Operation.ADOPT: "adopted",
     Operation.REPLACE: "replaced",
     Operation.PRUNE: "deleted",
+    Operation.RUN: "run",
     Operation.KEEP: "unchanged",
 }
-_BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
+_BAD = {Outcome.FAILED: "failed", Outcome.TIMED_OUT: "timed out"}
 _LONGEST_WORDS = 80
 
 
@@ -105,7 +107,8 @@ class StepProgress:
     def counts(self) -> str:
         """Return what was done in words: ``3 created, 12 unchanged``."""
         parts = [f"{self.done[one]} {words}" for one, words in DONE.items() if self.done[one]]
-        parts += [f"{len(self.failures)} failed"] if self.failures else []
+        bad = Counter(one.outcome for one in self.failures)
+        parts += [f"{bad[one]} {words}" for one, words in _BAD.items() if bad[one]]
         parts += [f"{self.idle} not done"] if self.idle else []
         return ", ".join(parts) or self._end_in_words()
 
