@@ -12,14 +12,16 @@ from datetime import UTC, datetime, timedelta
 from rollwright.errors import ApplyConflict
 from rollwright.plugins.contracts import ApplyRequest
 from rollwright.rollouts.bookkeeping import close_run, open_run
+from rollwright.rollouts.candidates import candidates
+from rollwright.rollouts.change import Forecast, Operation, Prediction
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.diff import Conflict
 from rollwright.rollouts.live import LiveSet, live_object
 from rollwright.rollouts.manifest import Manifest, ManifestSet, Origin, ref_of
 from rollwright.rollouts.ownership.fields import own
-from rollwright.rollouts.plan import Forecast, Operation, Prediction
-from rollwright.rollouts.planning import candidates, make_plan
+from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.pruning.prune import may_delete
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude, step_outcome
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, step_outcome
 from rollwright.rollouts.spec import RolloutSpec, Use
 from rollwright.rollouts.state import Journal
 from rollwright.rollouts.trigger import Trigger

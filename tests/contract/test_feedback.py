@@ -11,7 +11,10 @@ import pytest
 
 from rollwright.errors import ClusterError
 from rollwright.feedback.apprise import Apprise
+from rollwright.feedback.azure import Azure
+from rollwright.feedback.bitbucket import Bitbucket
 from rollwright.feedback.events import Events
+from rollwright.feedback.gitea import Gitea
 from rollwright.feedback.github import GitHub
 from rollwright.feedback.gitlab import GitLab
 from rollwright.feedback.webhook import Webhook
@@ -80,6 +83,27 @@ class TestGitLab(OverHttp):
         return GitLab(token=TOKEN, url=url, project="team/shop", timeout=LONG)
 
 
+class TestGitea(OverHttp):
+    path = f"/api/v1/repos/team/shop/statuses/{COMMIT}"
+
+    def make(self, url):
+        return Gitea(token=TOKEN, api=url, repository="team/shop", timeout=LONG)
+
+
+class TestBitbucket(OverHttp):
+    path = f"/rest/build-status/1.0/commits/{COMMIT}"
+
+    def make(self, url):
+        return Bitbucket(token=TOKEN, url=url, repository="team/shop", timeout=LONG)
+
+
+class TestAzure(OverHttp):
+    path = f"/team/web/_apis/git/repositories/shop/commits/{COMMIT}/statuses"
+
+    def make(self, url):
+        return Azure(token=TOKEN, url=url, repository="team/web/shop", timeout=LONG)
+
+
 class TestEvents(FeedbackContract):
     @pytest.fixture
     def options(self):
@@ -135,4 +159,6 @@ class TestApprise(FeedbackContract):
 
 
 def test_every_built_in_sink_is_under_contract():
-    assert Registry().names("feedback") == ("apprise", "events", "github", "gitlab", "webhook")
+    known = ("apprise", "azure", "bitbucket", "events", "gitea", "github", "gitlab", "webhook")
+
+    assert Registry().names("feedback") == known

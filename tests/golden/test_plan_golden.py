@@ -27,12 +27,15 @@ from typing import Any
 import pytest
 
 from rollwright.documents import load_all
-from rollwright.rollouts.describe.plans import describe_plan, text
+from rollwright.rollouts.candidates import candidates
+from rollwright.rollouts.change import Forecast, Prediction
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.diff import Conflict
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef, ref_of
-from rollwright.rollouts.plan import Forecast, Plan, Prediction
-from rollwright.rollouts.planning import candidates, make_plan
+from rollwright.rollouts.plan import Plan
+from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.spec import RolloutSpec, parse
 from rollwright.rollouts.state import InventoryEntry, RolloutState
 

@@ -165,6 +165,19 @@ async def test_a_kind_whose_path_ended_is_no_longer_served(server, cluster):
     assert caught.value.reason == "KindNotServed"
 
 
+async def test_whoever_asks_all_the_time_for_a_kind_finds_it_when_it_comes(server, cluster, clock):
+    for _ in range(2):
+        clock.seconds += 1.0
+        with pytest.raises(ClusterError, match="no such kind"):
+            await cluster.list(CRON_TABS)
+    server.serves(CRON_TAB)
+    server.on("GET", TABS_PATH, EMPTY)
+    clock.seconds += 1.0
+
+    assert await cluster.list(CRON_TABS) == ()
+    assert server.paths().count("/apis") <= 4
+
+
 # ------------------------------------------------------------------ CRDs
 
 

@@ -14,14 +14,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rollwright.rollouts.bookkeeping import close_run, open_run
-from rollwright.rollouts.describe.plans import describe_plan, describe_report, text
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.concluding import conclude
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan
+from rollwright.rollouts.describe.reports import describe_report
 from rollwright.rollouts.diff import ABSENT, compare
-from rollwright.rollouts.machine.documents import plan_form, report_form
+from rollwright.rollouts.machine.plans import plan_form
+from rollwright.rollouts.machine.reports import report_form
 from rollwright.rollouts.manifest import ManifestSet, ObjectRef, ref_of
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.pruning.prune import PERCENT_APPLIES_FROM, guard_prune
 from rollwright.rollouts.pruning.removal import make_removal
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude, step_outcome
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, step_outcome
 from rollwright.rollouts.spec import PrunePolicy
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "world.py")))

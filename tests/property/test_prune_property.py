@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonpatch import JsonPatch
 
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.pruning.marks import make_removal_mark, marking, releasing, unmarking
 from rollwright.rollouts.pruning.prune import Leaving, sort_stale
 from rollwright.rollouts.pruning.removal import make_removal

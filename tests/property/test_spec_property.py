@@ -51,6 +51,7 @@ json_values = st.recursive(
 options = st.dictionaries(keys.map(lambda key: f"{key}Option"), json_values, max_size=3)
 uses = st.builds(Use, name=words, options=options)
 durations = st.timedeltas(timedelta(0), timedelta(days=10_000))
+lasting = st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000))
 flags = st.booleans()
 
 
@@ -94,7 +95,7 @@ groups = st.builds(
 windows = st.builds(
     Window,
     cron=st.sampled_from(["0 8 * * *", "*/5 * 1 jan mon"]),
-    duration=durations,
+    duration=lasting,
     allow=st.just(value=True),
 )
 specs = st.builds(
@@ -124,8 +125,8 @@ specs = st.builds(
     ),
     health=st.builds(
         HealthPolicy,
-        timeout=durations,
-        progress_timeout=durations,
+        timeout=lasting,
+        progress_timeout=lasting,
         soak=durations,
         skip=tuples(selectors),
     ),

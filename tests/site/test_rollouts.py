@@ -16,10 +16,11 @@ import pytest
 from rollwright.engine import operations
 from rollwright.engine.documents import FILE_NAMES, load_rollout
 from rollwright.engine.site import open_site
-from rollwright.rollouts.describe.plans import describe_plan, text
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.live import LiveSet
 from rollwright.rollouts.manifest import ManifestSet
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.planning import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]

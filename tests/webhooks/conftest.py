@@ -83,13 +83,14 @@ class Estate:
         return make_service(site, runner=runner or self.runner, ended=told)
 
     @asynccontextmanager
-    async def open(self, *, service=None, serves=True, **settings):
+    async def open(self, *, service=None, serves=True, trusted=True, **settings):
         """Receive, and run unless told otherwise; gives what a sender needs."""
         service, stop = service or self.service(), asyncio.Event()
         given = WebhooksSection.model_validate({"port": 0, **settings})
         async with receiving(service, given, stop=stop, tell=self.entries.append) as receiver:
             serving = asyncio.create_task(service.serve(stop)) if serves else None
-            async with aiohttp.ClientSession() as session:
+            connector = aiohttp.TCPConnector(ssl=trusted)
+            async with aiohttp.ClientSession(connector=connector) as session:
                 yield Sender(session, receiver, service)
             stop.set()
             if serving:

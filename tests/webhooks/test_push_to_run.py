@@ -110,6 +110,10 @@ async def test_a_hook_makes_one_run_of_the_rollout_that_reads_what_changed(
     assert [one.outcome for one in estate.entries] == [
         "accepted", "ignored", "accepted", "ignored", "ignored",
     ]  # fmt: skip
+    assert [(one.event, one.reason) for one in estate.entries if one.outcome == "ignored"] == [
+        ("push", "no rollout reads what changed"), ("push", "other repository"),
+        ("push", "other ref"),
+    ]  # fmt: skip
 
 
 async def test_a_hook_that_was_lost_costs_one_look(estate, repository, serve):

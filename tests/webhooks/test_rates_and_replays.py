@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rollwright.webhooks.rates import Rates
@@ -37,23 +39,56 @@ def test_it_is_told_how_long_to_wait():
     assert rates.take("b") == 0
 
 
-def test_an_id_is_remembered_for_ten_minutes():
+async def is_new(replays, *ids):
+    async with replays.claimed(ids) as found:
+        return found
+
+
+async def test_an_id_is_remembered_for_ten_minutes():
     clock = Clock()
     replays = Replays(now=clock)
-    assert replays.is_new(["a", "x"])
+    assert await is_new(replays, "a", "x")
     clock.at += 599
-    assert not replays.is_new(["b", "x"])
-    assert replays.is_new(["b", ""])
+    assert not await is_new(replays, "b", "x")
+    assert await is_new(replays, "b", "")
     clock.at += 2
-    assert replays.is_new(["a"])
+    assert await is_new(replays, "a")
 
 
-def test_what_was_not_noted_may_come_again():
+async def test_what_was_not_noted_may_come_again():
     replays = Replays(now=Clock())
-    replays.is_new(["a", "x"])
-    replays.take_back(["a", "x"])
+    with pytest.raises(OSError, match="away"):
+        async with replays.claimed(["a", "x"]):
+            raise OSError("away")
 
-    assert replays.is_new(["a", "x"])
+    assert await is_new(replays, "a", "x")
+
+
+async def test_the_same_one_meanwhile_waits_for_what_becomes_of_the_first():
+    replays, gate = Replays(now=Clock()), asyncio.Event()
+
+    async def claim(is_written):
+        async with replays.claimed(["a"]) as found:
+            if found:
+                await gate.wait()
+                if not is_written:
+                    raise OSError("away")
+            return found
+
+    tasks = [asyncio.create_task(claim(is_written)) for is_written in (False, True, True)]
+    await asyncio.sleep(0)
+    gate.set()
+    first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(first, OSError)
+    assert {second, third} == {True, False}
+
+
+def test_looking_takes_none():
+    rates = Rates(per_minute=6, burst=1, now=Clock())
+
+    assert [rates.wait("a"), rates.take("a")] == [0, 0]
+    assert rates.wait("a") == pytest.approx(10)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +103,11 @@ def test_what_was_not_noted_may_come_again():
         ("10.0.0.1", ["evil"], "10.0.0.1"),
         ("10.0.0.1", ["2001:db8::1"], "2001:db8::1"),
         ("", ["1.1.1.1"], ""),
+        ("10.0.0.1", ["1.1.1.1:4711"], "1.1.1.1"),
+        ("10.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::1"),
+        ("::ffff:10.0.0.1", ["1.1.1.1"], "1.1.1.1"),
+        ("::ffff:198.51.100.1", ["1.1.1.1"], "198.51.100.1"),
+        ("10.0.0.1", ["fe80::1%\x1b[31m" + "x" * 900], "fe80::1"),
     ],
 )
 def test_the_last_that_no_proxy_is(remote, forwarded, expected):

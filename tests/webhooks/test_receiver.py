@@ -274,7 +274,7 @@ async def test_a_write_that_fails_fails_all_that_shared_it(estate, monkeypatch):
             return wanted
         raise Unreachable("the store is away")
 
-    monkeypatch.setattr("rollwright.engine.listening.dispatch.keep", keep)
+    monkeypatch.setattr("rollwright.engine.listening.noting.keep", keep)
     accept = service.dispatcher.accept
     tasks = [
         asyncio.create_task(accept(trigger, "webhook", Firing(id=str(number))))
@@ -300,7 +300,7 @@ async def test_a_new_one_beside_one_that_was_answered_is_noted(estate, monkeypat
         await asyncio.sleep(0)
         return await pending.keep(*about)
 
-    monkeypatch.setattr("rollwright.engine.listening.dispatch.keep", slowly)
+    monkeypatch.setattr("rollwright.engine.listening.noting.keep", slowly)
     firings = [Firing(id=one) for one in ("old", "new", "old")]
     taken = await asyncio.gather(*(accept(trigger, "webhook", one) for one in firings))
 

@@ -158,7 +158,29 @@ def test_plugins_say_where_they_come_from(run):
 def test_a_plugin_shows_its_options(run):
     out = run("plugins", "renderers/plain").out
 
-    assert ("renderers/plain" in out, "recurse: boolean, default True" in out) == (True, True)
+    assert ("renderers/plain" in out, "recurse: boolean, default true" in out) == (True, True)
+
+
+def test_options_within_options_are_shown(run):
+    out = run("plugins", "triggers/resource").out
+
+    assert "  resources: list of mapping" in out
+    assert "    apiVersion: string, required" in out
+
+
+def test_options_show_the_words_that_they_may_be(run):
+    assert "  first: now|later, default later" in run("plugins", "triggers/interval").out
+    assert "type: github|gitea|" in run("plugins", "triggers/webhook").out
+
+
+def test_durations_are_shown_as_documents_write_them(run):
+    assert "every: duration, default 5m" in run("plugins", "triggers/interval").out
+    assert "interval: duration, default 10s" in run("plugins", "triggers/query").out
+
+
+def test_kinds_of_databases_are_shown(run):
+    assert "password: mapping or null" in run("plugins", "databases/postgres").out
+    assert any(line.startswith("databases ") for line in run("plugins").out.splitlines())
 
 
 def test_plugins_give_programs_their_schemas(run):

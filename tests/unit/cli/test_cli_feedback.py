@@ -57,3 +57,53 @@ def test_a_sink_that_cannot_be_told_is_said(run, sink, code, told):
 
     assert tried.code == code
     assert told in tried.err
+
+
+ROLLOUT = """
+apiVersion: rollwright.dev/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  source: {path: manifests}
+  validate: []
+  feedback: [tema]
+  groups:
+  - name: web
+    feedback: [{use: gihub}]
+    steps:
+    - {name: one, object: a.yaml, feedback: [{use: webhook, with: {url: "ftp://x"}}]}
+    onRollback:
+    - {name: two, object: a.yaml, feedback: [team, nobody]}
+"""
+
+
+@pytest.mark.usefixtures("site")
+def test_lint_finds_who_cannot_be_told_in_a_rollout_and_its_site(run, tmp_path):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "a.yaml").write_text(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: shop}}"
+    )
+    (tmp_path / "rollout.yaml").write_text(ROLLOUT)
+    linted = run("lint", str(tmp_path), "-o", "json")
+    found = {
+        (one["where"].rpartition(":")[2], one["path"]): one["message"]
+        for one in json.loads(linted.out)["items"]
+    }
+
+    assert linted.code == 2
+    assert found == {
+        ("8", "spec.feedback[0]"): (
+            "no sink 'tema' in the site; known: quiet, team, wrong; did you mean 'team'?"
+        ),
+        ("11", "spec.groups[0].feedback[0]"): (
+            "no feedback 'gihub'; known: apprise, azure, bitbucket, events, gitea, github,"
+            " gitlab, webhook; did you mean 'github'?"
+        ),
+        ("13", "spec.groups[0].steps[0].feedback[0].with.url"): (
+            "expected an address that begins with http:// or https://"
+        ),
+        ("15", "spec.groups[0].onRollback[0].feedback[1]"): (
+            "no sink 'nobody' in the site; known: quiet, team, wrong"
+        ),
+        ("9", "feedback.wrong.with.token"): "missing",
+    }

@@ -39,6 +39,33 @@ def test_the_site_names_its_own_schema(run, tmp_path):
     jsonschema_rs.validate(json.loads(schema.read_text()), load(text))
 
 
+def test_the_first_trigger_works_once_it_is_let_in(run, tmp_path):
+    run("init")
+    hello = tmp_path / "rollouts" / "hello" / "rollout.yaml"
+    text = hello.read_text()
+    for beginning in ("triggers:", "- {"):
+        text = text.replace(f"  # {beginning}", f"  {beginning}")
+    hello.write_text(text)
+
+    assert load(text)["spec"]["triggers"][0]["use"] == "cron"
+    assert run("lint", "--strict").code == 0
+
+
+def test_doctor_looks_at_the_clusters_of_the_site(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    run("init")
+    page = run("doctor")
+
+    assert (page.code, "fail  cluster: sandbox 'default': not there" in page.out) == (3, True)
+
+
+def test_triggers_have_a_schema_beside_the_others(run, tmp_path):
+    run("init")
+    schema = tmp_path / "deployments" / "schemas" / "trigger.json"
+
+    assert json.loads(schema.read_text())["title"] == "Trigger"
+
+
 def test_nothing_is_overwritten(run, tmp_path):
     (tmp_path / "README.md").write_text("mine")
     done = run("init")

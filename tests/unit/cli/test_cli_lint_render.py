@@ -107,3 +107,11 @@ def test_a_transformer_that_does_not_fit_is_named_by_its_number(folder, capsys):
 
     assert main(["render", str(folder)]) == 2
     assert "transformer 2: set: ConfigMap/a: data.a[0]" in capsys.readouterr().err
+
+
+def test_lint_tells_what_no_step_can_do(folder, capsys):
+    job = {"name": "s", "object": "a.yaml", "action": "Job"}
+    declare(folder, groups=[{"name": "g", "steps": [job]}])
+
+    assert main(["lint", str(folder)]) == 2
+    assert "Job: ConfigMap/shop/a is no Job or Pod" in capsys.readouterr().out

@@ -6,8 +6,14 @@ import io
 
 import pytest
 
-from rollwright.cli.output import document_text, wants_color, write_lines, write_table
-from rollwright.rollouts.describe.plans import Line, Tone
+from rollwright.cli.output import (
+    document_text,
+    record_text,
+    wants_color,
+    write_lines,
+    write_table,
+)
+from rollwright.rollouts.describe.lines import Line, Tone
 
 
 class Terminal(io.StringIO):
@@ -68,3 +74,8 @@ def test_documents_can_be_read_again(form):
     value = {"a": [1, None, "y", 1.5], "b": {"c": "2026-01-01T00:00:00Z"}}
 
     assert load(document_text(value, form)) == value
+
+
+def test_what_comes_one_by_one_is_a_line_of_json_or_a_yaml_document():
+    assert record_text({"a": [1]}, "json") == '{"a":[1]}'
+    assert record_text({"a": [1]}, "yaml") == "---\na:\n- 1"

@@ -21,8 +21,9 @@ from rollwright.engine.progress import (
     StepBegan,
     StepEnded,
 )
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Plan, Step, Wave
+from rollwright.rollouts.plan import Plan, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.status import Evidence, ObjectStatus, Status
 
@@ -197,6 +198,17 @@ def test_a_step_ends_with_its_counts():
     )  # fmt: skip
 
     assert lines(following)[-1] == "apply-0: 1 created, 1 unchanged, 1 not done (0.0 s)"
+
+
+def test_what_timed_out_is_no_failure_like_others():
+    changes = [a_change(0), a_change(1)]
+    following = plain(*changes)
+    following.hear(
+        ended(changes[0], Outcome.TIMED_OUT), ended(changes[1], Outcome.FAILED),
+        step_ended(outcome=Outcome.FAILED),
+    )  # fmt: skip
+
+    assert lines(following)[-1] == "apply-0: 1 failed, 1 timed out (0.0 s)"
 
 
 @pytest.mark.parametrize(("is_verbose", "count"), [(True, 1), (False, 0)])

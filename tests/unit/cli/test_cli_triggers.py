@@ -211,7 +211,7 @@ async def test_doctor_tells_options_that_are_wrong(site, declare):
     declare("{use: interval, with: {evry: 1h}}")
     [(level, subject, text)] = await findings(site)
 
-    assert (level, subject, "evry" in text) == ("fail", "triggers", True)
+    assert (level, subject, "evry" in text) == ("fail", "trigger hourly", True)
 
 
 async def test_doctor_says_nothing_of_a_site_without_triggers(site, tmp_path):
@@ -226,3 +226,31 @@ async def test_deliveries_come_in_where_somebody_listens(site, declare, monkeypa
     [(level, _subject, text)] = await findings(site)
 
     assert (level, "deliveries come in where somebody listens" in text) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"), [("", "HOOK_SECRET is not there"), ("s" * 15, "has 15 characters")]
+)
+async def test_doctor_tells_a_secret_that_is_not_there_or_short(
+    site, declare, monkeypatch, secret, words
+):
+    monkeypatch.setenv("HOOK_SECRET", secret)
+    declare("{use: webhook, with: {type: github, secret: {env: HOOK_SECRET}}}")
+    [(level, subject, text)] = await findings(site)
+
+    assert (level, subject, words in text) == ("warn", "trigger hourly", True)
+
+
+async def test_doctor_tells_a_database_that_is_not_there(site, declare):
+    declare("{use: query, with: {database: mian, query: SELECT 1 AS k, key: k}}")
+    found = await findings(site)
+
+    assert found[0][0] == "fail"
+    assert "no database 'mian' in site.toml; known: none" in found[0][2]
+
+
+async def test_doctor_says_that_a_rollout_is_suspended(site, declare):
+    declare("{use: interval, with: {every: 1h}}", more="  suspend: true\n")
+    [(_level, _subject, text)] = await findings(site)
+
+    assert text == "interval for 1 rollout (suspended); nobody listens"

@@ -8,8 +8,8 @@ from rollwright.engine.reading.admission import PAUSE_SECONDS, dry_run, unasked_
 from rollwright.engine.reading.forecast import forecast
 from rollwright.errors import ClusterError
 from rollwright.plugins.contracts import ApplyRequest
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.manifest import Manifest, Origin, ref_of
-from rollwright.rollouts.plan import Prediction
 
 UNABLE = ClusterError(
     'a: dry-run refused: admission webhook "hook.example.com" does not support dry run',

@@ -12,8 +12,9 @@ from rollwright.engine.operations import named_spec
 from rollwright.engine.progress import Note
 from rollwright.engine.stepping.answers import Decision, leave_answer, waiting_questions
 from rollwright.errors import NotFound, Refused, Unreachable
-from rollwright.rollouts.describe.plans import describe_status, text
-from rollwright.rollouts.machine.documents import status_form
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.statuses import describe_status
+from rollwright.rollouts.machine.statuses import status_form
 from rollwright.rollouts.report import Outcome
 
 SPEC = named_spec("shop")

@@ -252,6 +252,16 @@ async def test_what_the_trigger_watches_is_data(desk):
     assert (await desk.configured([])).data == {"deployments/list": [{"a": 1}]}
 
 
+async def test_without_entries_the_trigger_supplies_the_raw_configuration(desk):
+    """DOC-1: a document that names a configuration of its own has that instead."""
+    desk.trigger = a_trigger(name="x")
+    alone = await desk.configured([])
+    named = await desk.configured([{"values": {"a": 1}}])
+
+    assert (alone.values, alone.data["generic-operator/config"]) == ({}, {"name": "x"})
+    assert "generic-operator/config" not in named.data
+
+
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "as": "found"}
 
 
@@ -477,3 +487,94 @@ async def test_an_encrypted_file_that_cannot_be_opened_is_an_error(desk, monkeyp
     [told] = await desk.problems({"file": "a.yaml"})
 
     assert "spec.config[0].file: a.yaml: it is encrypted with SOPS" in told
+
+
+class TestEnvironment:
+    """Variables of the environment: those that the site allows (RE-17)."""
+
+    @pytest.fixture(autouse=True)
+    def _site(self, desk, monkeypatch):
+        desk.write("site.toml", '[rendering]\nenvironment = ["SHOP_*"]\n')
+        for name, text in {
+            "COLOR": "blue-green",
+            "COUNT": "3",
+            "ON": "yes",
+            "MAP": '{"a": 1}',
+        }.items():
+            monkeypatch.setenv(f"SHOP_{name}", text)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2-hunter2")
+
+    async def test_they_are_put_at_their_places_as_what_they_are_read_as(self, desk):
+        found = await desk.values(
+            {"values": {"web": {"color": "red", "image": "a"}}},
+            {"environment": {
+                "web.color": "SHOP_COLOR",
+                "count": {"name": "SHOP_COUNT", "type": "integer"},
+                "on": {"name": "SHOP_ON", "type": "boolean"},
+                "map": {"name": "SHOP_MAP", "type": "json"},
+                "as": {"name": "SHOP_NONE", "default": None},
+            }},
+        )  # fmt: skip
+
+        assert found == {
+            "web": {"color": "blue-green", "image": "a"},
+            "count": 3, "on": True, "map": {"a": 1}, "as": None,
+        }  # fmt: skip
+
+    async def test_the_site_lists_what_may_be_read(self, desk):
+        [told] = await desk.problems({"environment": {"key": "AWS_SECRET_ACCESS_KEY"}})
+
+        assert "allows no document to read AWS_SECRET_ACCESS_KEY of the environment" in told
+        assert "hunter2" not in told
+
+    async def test_what_is_missing_or_of_another_form_is_told_without_its_text(self, desk):
+        told = await desk.problems(
+            {"environment": {"a": "SHOP_NONE"}},
+            {"environment": {"a": {"name": "SHOP_COLOR", "type": "integer"}}},
+        )
+
+        assert "no SHOP_NONE in the environment" in told[0]
+        assert "the variable SHOP_COLOR is not an integer" in told[1]
+        assert "blue-green" not in "".join(told)
+
+    async def test_they_are_secret_unless_they_are_revealed(self, desk):
+        entry = {"environment": {"color": "SHOP_COLOR"}}
+
+        assert (await desk.configured([entry])).hidden == {"blue-green"}
+        assert (await desk.configured([{**entry, "reveal": True}])).hidden == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("when", "counts"),
+    [
+        ("values.tier == 'prod'", True),
+        ("values.tier == 'dev'", False),
+        ("has(values.other)", False),
+        ("target.namespace == 'shop' && rollout.name != ''", True),
+        ("trigger.kind == 'push'", False),
+    ],
+)
+async def test_an_entry_counts_when_its_condition_holds(desk, when, counts):
+    found = await desk.values({"values": {"tier": "prod"}}, {"values": {"a": 1}, "when": when})
+
+    assert ("a" in found) is counts
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("values.tier ==", "when: "),
+        ("nobody.there", "undeclared reference"),
+        ("values.other.more == 'x'", "has no value: does all of it exist?"),
+        ("'text'", "expected true or false"),
+    ],
+)
+async def test_a_condition_that_cannot_be_told_is_an_error(desk, when, words):
+    [told] = await desk.problems({"values": {"a": 1}, "when": when})
+
+    assert told.startswith("rollout.yaml:")
+    assert words in told
+
+
+async def test_the_reader_of_an_entry_that_does_not_count_is_not_asked(desk):
+    assert await desk.values({"file": "nowhere.yaml", "when": "false"}) == {}

@@ -132,3 +132,51 @@ async def test_the_end_of_the_process_waits_for_a_limited_time(monkeypatch):
         await courier.close()
 
     assert letter.error == "there was no answer in time"
+
+
+async def test_a_sink_is_left_alone_for_as_long_as_it_asks(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        now.append(now[-1] + seconds)
+        await real_sleep(0)
+
+    real_sleep, now = asyncio.sleep, [0.0]
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[-1])
+
+    class Busy(Ear):
+        async def tell(self, feedback):
+            self.tries += 1
+            if self.tries == 1:
+                error = Unreachable("too many")
+                error.retry_after_seconds = 30.0
+                raise error
+            self.heard.append(feedback)
+
+    courier, busy = Courier(delays=(1.0,)), Busy()
+    one, other = letters(busy, a_feedback(), a_feedback(rollout="other"))
+    courier.post(one)
+    await real_sleep(0)
+    courier.post(other)
+    while not (one.done.is_set() and other.done.is_set()):
+        await real_sleep(0)
+
+    assert max(slept) <= 30.0
+    assert now[-1] >= 30.0
+    assert len(busy.heard) == 2
+
+
+async def test_what_asks_for_longer_than_anybody_waits_comes_back_at_once(courier):
+    class Closed(Ear):
+        async def tell(self, feedback):
+            self.tries += 1
+            error = Unreachable("come back tomorrow")
+            error.retry_after_seconds = 86400.0
+            raise error
+
+    [letter] = many = letters(Closed(), a_feedback())
+    await carry(courier, many)
+
+    assert (letter.tries, letter.error) == (1, "come back tomorrow")

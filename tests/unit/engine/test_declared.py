@@ -6,7 +6,7 @@ import pytest
 
 from rollwright import library
 from rollwright.engine import operations
-from rollwright.errors import InvalidSpec
+from rollwright.errors import InvalidSpec, RolloutError
 
 DOCUMENT = """\
 apiVersion: rollwright.dev/v1alpha1
@@ -44,7 +44,7 @@ async def test_every_mistake_is_told_with_its_line(world, make):
         f":7 spec.render[0].use: no renderer 'plian'; known: {known}; did you mean 'plain'?",
         ":10 spec.render[1].with.paths: expected a list",
         ":12 spec.transform[0].with.images[0].newTag: expected text",
-        ":15 spec.validate[1].with.rulez: unknown option",
+        ":15 spec.validate[1].with.rulez: unknown option; did you mean 'rules'?",
     ]
 
 
@@ -60,6 +60,28 @@ async def test_the_only_renderer_is_no_item_of_a_list(world, make):
 
 async def test_mistakes_of_the_source_are_told_before_anything_is_fetched(world):
     assert await told(world, DOCUMENT % "{use: git, with: {urll: x}}") == [
-        ":5 spec.source.with.url: missing",
-        ":5 spec.source.with.urll: unknown option",
+        ":5 spec.source.with.urll: unknown option; did you mean 'url'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ("{use: helm, with: {chart: no-chart}}", ":8 spec.render[1] (helm): "),
+        ("{use: plain, with: {paths: [nowhere.yaml]}}", ":8 spec.render[1] (plain): "),
+        ("{use: jsonnet, with: {entrypoint: a.jsonnet}}", "; spec.render[1] (jsonnet) of "),
+    ],
+)
+async def test_an_error_of_one_of_several_renderers_says_which(world, make, second, told):
+    world.write(make.config("a"))
+    (world.folder / "manifests" / "a.jsonnet").write_text("[1]")
+    lines = DOCUMENT.splitlines()[:5]
+    render = f"  render:\n  - {{use: plain, with: {{paths: [all.yaml]}}}}\n  - {second}"
+    file = world.folder / "rollout.yaml"
+    file.write_text("\n".join([*lines, render]) % "{path: ./manifests}")
+    async with world.site() as site:
+        with pytest.raises(RolloutError) as caught:
+            await operations.render(site, library.load(file))
+
+    place = f"{file}{told}" if told.startswith(":") else f"{told}{file}:8"
+    assert place in str(caught.value)

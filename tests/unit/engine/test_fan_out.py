@@ -13,7 +13,7 @@ from rollwright.engine.progress import Applied
 from rollwright.engine.site import open_site
 from rollwright.errors import InvalidDocument, NotFound, Unreachable
 from rollwright.locks.memory import MemoryLocks
-from rollwright.rollouts.describe.plans import text
+from rollwright.rollouts.describe.lines import text
 from rollwright.rollouts.fleet_report import describe_fleet
 from rollwright.rollouts.machine.fleet import fleet_form, fleet_schema
 from rollwright.stores.memory import MemoryStore

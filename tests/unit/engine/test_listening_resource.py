@@ -9,7 +9,7 @@ from copy import deepcopy
 
 import pytest
 
-from rollwright.engine.listening import dispatch
+from rollwright.engine.listening import noting, pending
 from rollwright.engine.listening.pending import all_pending, known_keys
 from rollwright.engine.listening.service import make_service
 from rollwright.engine.site import open_site
@@ -63,7 +63,7 @@ class Estate:
     def declare(self, **options):
         carts = {"name": "carts", "kind": "Cart", "apiVersion": API}
         trigger = {
-            "name": "carts", "use": "resource", "instances": "perKey", "retryInterval": "5ms",
+            "name": "carts", "use": "resource", "retryInterval": "5ms",
             "with": {"mainResource": "carts", "resources": [carts], "debounce": "0s", **options},
         }  # fmt: skip
         document = {
@@ -243,6 +243,31 @@ async def test_what_an_object_controls_is_removed_with_it(estate):
     assert instance_name("shop", "shop/a") not in await estate.store.list()
 
 
+async def test_a_run_without_a_plan_shows_its_group_as_failed(estate):
+    """What the server refuses in a dry run, and what cannot be rendered (DOC-N4)."""
+    grouped = MAIN.replace("{\n  apiVersion", "local map = {\n  apiVersion").rstrip()
+    rollout = """;
+    { objects: { map: map }, rollout: {
+      apiVersion: 'workflow.kubernetes.io/v1alpha1', kind: 'Rollout', metadata: { name: 'x' },
+      spec: { groups: [{ name: 'one', steps: [{ object: 'map', action: 'CreateOrUpdate' }] }] },
+    } }"""
+    (estate.folder / "source" / "main.jsonnet").write_text(grouped + rollout)
+    estate.cluster.fail("apply", ref("a", "ConfigMap"), ClusterError("too large", status=422))
+    estate.cluster.put(cart())
+
+    def group():
+        found = (estate.cluster.objects[ref()].get("status") or {}).get("conditions") or []
+        return {c["name"]: c["currentStatus"] for c in found if "name" in c}
+
+    async with estate.listening():
+        await estate.until(lambda: group() == {"one": "Failed"})
+        await estate.until(lambda: group() == {"one": "Finished"})
+        estate.change(ref(), lambda one: one.update(spec={}))
+        await estate.until(lambda: group() == {"one": "Failed"})
+
+    assert estate.condition()["reason"] == "BuildFailed"
+
+
 async def test_a_run_that_fails_is_told_and_tried_again(estate):
     estate.cluster.fail("apply", ref("a", "ConfigMap"), *[ClusterError("no room", status=507)] * 2)
     estate.cluster.put(cart())
@@ -292,11 +317,12 @@ async def test_a_token_is_shown_when_its_run_has_ended(estate):
 async def test_lists_are_not_kept_in_notes(estate, monkeypatch):
     seen = []
 
-    async def keep(site, pending):
-        seen.append(pending.firing)
-        return pending
+    async def keep(site, asked):
+        seen.append(asked.firing)
+        return await noted(site, asked)
 
-    monkeypatch.setattr(dispatch, "keep", keep)
+    noted = pending.keep
+    monkeypatch.setattr(noting, "keep", keep)
     estate.cluster.put(cart())
     async with estate.listening():
         await estate.until(estate.is_ready)

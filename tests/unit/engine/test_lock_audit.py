@@ -12,7 +12,8 @@ from rollwright.engine.custody.lock_audit import takeover_of
 from rollwright.engine.progress import Note
 from rollwright.errors import Refused
 from rollwright.plugins.contracts import LockOwner, LockRecord
-from rollwright.rollouts.describe.plans import describe_status, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.statuses import describe_status
 
 AT = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 FORMER = LockRecord(

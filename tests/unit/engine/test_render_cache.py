@@ -446,7 +446,7 @@ class TestForms:
 
 
 async def test_the_machine_form_is_the_same_each_time(counted):
-    from rollwright.rollouts.machine.documents import objects_form
+    from rollwright.rollouts.machine.objects import objects_form
 
     forms = {
         json.dumps(objects_form(await counted.render(anew=anew), {}))

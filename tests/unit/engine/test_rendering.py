@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rollwright import library
+from rollwright.engine import operations
 from rollwright.errors import InvalidManifests
 from rollwright.rollouts.ownership.fields import parent_ref, set_id
 
@@ -60,3 +61,19 @@ async def test_a_custom_kind_asks_the_cluster_for_its_scope(world, make):
 
     assert "Basket" in caught.value.message
     assert world.cluster.calls["discovery"] >= 1
+
+
+async def test_a_renderer_gives_nothing_when_its_condition_does_not_hold(world, make):
+    world.write(make.config("a"))
+    (world.folder / "manifests" / "b.jsonnet").write_text("error 'never evaluated'")
+    world.declare(
+        config=[{"values": {"more": False}}],
+        render=[
+            {"use": "plain", "with": {"paths": ["all.yaml"]}, "when": "!values.more"},
+            {"use": "jsonnet", "with": {"entrypoint": "b.jsonnet"}, "when": "values.more"},
+        ],
+    )
+    async with world.site() as site:
+        found = await operations.render(site, library.load(world.folder))
+
+    assert [one.ref.name for one in found] == ["a"]

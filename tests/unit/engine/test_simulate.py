@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollwright.errors import ClusterError, InvalidManifests
-from rollwright.rollouts.plan import Prediction
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.report import Outcome
 
 SCHEMA = {

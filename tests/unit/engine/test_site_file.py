@@ -488,3 +488,22 @@ def test_every_field_of_a_site_is_described():
 def test_only_known_kinds_have_a_schema():
     with pytest.raises(NotFound, match="no schema of kind 'Pod'; known: Rollout, Trigger, Site"):
         schema_of("Pod")
+
+
+@pytest.mark.parametrize(
+    ("link", "is_taken"),
+    [
+        ("https://ci.example/{rollout}/{run}?c={cluster}", True),
+        ("http://{cluster}.example/", True),
+        ("https://ci.example/{runs}", False),
+        ("javascript:alert(1)", False),
+        ("ci.example/{run}", False),
+    ],
+)
+def test_the_page_of_a_run_is_an_address_with_names_that_there_are(link, is_taken):
+    try:
+        taken = SiteFile.model_validate({"site": {"link": link}}).site.link == link
+    except ValueError:
+        taken = False
+
+    assert taken is is_taken

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rollwright.engine.approval.permitting import refuse_breached
 from rollwright.engine.progress import Note
-from rollwright.engine.stages import DIRECT, refuse_breached
+from rollwright.engine.stages import DIRECT
 from rollwright.errors import GuardRefused, LockHeld, Refused
 from rollwright.plugins.contracts import LockOwner
 from rollwright.rollouts.plan import Guard

@@ -9,7 +9,10 @@ import pytest
 from rollwright import library
 from rollwright.engine.approval.saved import roll_out_saved, save_plan
 from rollwright.errors import ClusterError, InvalidSpec
-from rollwright.rollouts.describe.plans import describe_plan, describe_report, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan, summary
+from rollwright.rollouts.describe.reports import describe_report
+from rollwright.rollouts.machine.plans import plan_form
 from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.saved.saved_plan import decode, encode
 
@@ -103,6 +106,37 @@ async def test_a_plugin_carries_a_step_out(world, make, noting):
         Outcome.SUCCEEDED,
         [["g/note", "hello"]],
     )
+
+
+async def test_a_plan_counts_the_action_of_a_plugin_until_it_has_run(world, make, noting):
+    world.write(make.config("a"))
+    handed = {"name": "note", "object": "all.yaml", "action": "Note"}
+    world.declare(groups=[group("g", handed)])
+    before = await world.plan()
+    await world.rollout()
+    after = await world.plan()
+
+    assert [summary(one) for one in (before, after)] == ["1 action to run", "1 unchanged"]
+    assert [plan_form(one)["summary"]["run"] for one in (before, after)] == [1, 0]
+    assert "▸ ConfigMap/shop/a  is handed to action Note" in text(describe_plan(before))
+    assert "= 1 unchanged (the last run did it" in text(describe_plan(after))
+
+
+async def test_a_plan_says_which_checks_nobody_looks_at(world, make, noting):
+    world.write(make.config("a"))
+    handed = {"name": "note", "object": "all.yaml", "action": "Note", "success": ["healthy"]}
+    world.declare(groups=[group("g", handed)])
+
+    assert "note: step 'g/note': action Note says itself" in text(describe_plan(await world.plan()))
+
+
+async def test_a_check_for_jobs_may_stand_beside_other_objects(world, make):
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {}}
+    world.write(make.config("a"), job)
+    both = {"name": "s", "select": {"namespace": "shop"}, "failure": ["JobOOMKilled"]}
+    world.declare(groups=[group("g", both)])
+
+    assert len(list((await world.plan()).changes)) == 2
 
 
 async def test_a_plan_says_what_a_plugin_will_do(world, make, noting):
@@ -313,6 +347,16 @@ async def test_an_object_that_is_only_ignored_survives_a_rollback(world, make, n
         ({"name": "s", "object": "al.yaml"}, 'could not find object named "al.yaml"'),
         ({"name": "s", "object": "all.yaml", "action": {"use": "Apply", "with": {"a": 1}}}, "a: "),
         ({"name": "s", "select": {"kind": "Pod"}}, "selects no object"),
+        ({"name": "s", "object": "all.yaml", "action": "Job"}, "ConfigMap/shop/a is no Job or Pod"),
+        (
+            {"name": "s", "object": "all.yaml", "failure": ["JobOOMKilled"]},
+            "JobOOMKilled: ConfigMap/shop/a is no Job",
+        ),
+        ({"name": "s", "action": "Wait"}, "action 'Wait' needs 'object' or 'select'"),
+        (
+            {"name": "s", "action": {"use": "Command", "with": {"argv": ["ls"]}}},
+            r"the site lets no program be started; 'ls' is not",
+        ),
     ],
 )
 async def test_a_step_that_cannot_be_is_refused_before_anything_is_applied(world, make, step, why):

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rollwright.engine import operations
+from rollwright.engine.custody.notes import read_notes
 from rollwright.engine.progress import Note
 from rollwright.engine.telling import courier, letters
 from rollwright.errors import ApprovalNeeded, RolloutError
@@ -266,10 +267,13 @@ async def test_one_that_still_fails_stays(ear):
     assert [one.tries for one in lost] == [2]
 
 
-async def test_a_sink_that_hangs_keeps_a_run_only_for_a_limited_time(ear, monkeypatch):
-    monkeypatch.setattr("rollwright.engine.telling.telling.PATIENCE", timedelta(milliseconds=50))
+async def test_a_sink_that_hangs_keeps_no_run_and_its_process_for_a_limited_time(ear, monkeypatch):
     ear.declare(team={"with": {"hangs": True}, "when": {"outcomes": ["succeeded"]}})
-    report = await ear.rollout()
+    async with asyncio.timeout(20), ear.world.site() as site:
+        report = await operations.roll_out(site, site.rollout)
+        while not site.courier._lines:
+            await asyncio.sleep(0)
+        monkeypatch.setattr(courier, "PATIENCE", timedelta(milliseconds=50))
     lost, _ = await ear.notes()
 
     assert report.outcome is Outcome.SUCCEEDED
@@ -366,3 +370,148 @@ async def test_a_refusal_is_nothing_to_tell(ear):
         await ear.rollout()
 
     assert [event for _, event in ear.events] == ["planned"]
+
+
+# ------------------------------------------------------------------ once, whatever happens
+
+
+AT_THE_END = {"when": {"outcomes": ["succeeded"]}}
+
+
+async def test_what_a_crash_kept_from_being_told_is_told_by_the_next_run_once(ear, monkeypatch):
+    ear.declare(team=AT_THE_END)
+    with monkeypatch.context() as killed:
+        killed.setattr("rollwright.engine.telling.telling.Telling.conclude", nothing)
+        await ear.rollout()
+    crashed, ear.heard = ear.events, []
+    for _ in range(2):
+        await ear.rollout()
+
+    assert crashed == []
+    assert [(event, told.number) for _, event, told in ear.heard] == [("succeeded", 1)]
+    assert ear.heard[0][2].lines[0].startswith("told late")
+
+
+def nothing(*_about):
+    return None
+
+
+async def test_who_is_new_hears_nothing_of_what_was_before(ear):
+    for value in "12":
+        ear.write(value)
+        await ear.rollout()
+    ear.declare(team=AT_THE_END)
+    ear.write("3")
+    await ear.rollout()
+
+    assert [told.number for _, _, told in ear.heard] == [3]
+
+
+async def test_two_processes_tell_the_same_once(ear):
+    ear.declare(team={"when": {"events": ["failed"]}, "oncePer": "revision"})
+    ear.break_it()
+    async with ear.world.site() as one, ear.world.site() as other:
+        runs = (operations.roll_out(site, site.rollout) for site in (one, other))
+        await asyncio.gather(*runs, return_exceptions=True)
+        await ear.take(one)
+        await ear.take(other)
+
+    assert ear.events == [("team", "failed")]
+
+
+async def test_a_sink_that_hangs_makes_no_other_hear_the_same_twice(ear):
+    ear.declare(deaf={"with": {"hangs": True}}, team={})
+    ear.break_it()
+    async with ear.world.site() as site:
+        site.courier.is_steady = True
+        for _ in range(3):
+            with pytest.raises(RolloutError):
+                await operations.roll_out(site, site.rollout)
+        for one in [letter for line in site.courier._lines.values() for letter in line]:
+            one.done.set()
+        await ear.take(site)
+
+    assert ear.events == [("team", "failed")]
+
+
+async def test_who_was_told_is_noted_before_those_who_are_slow(ear, monkeypatch):
+    monkeypatch.setattr("rollwright.engine.telling.desk._SOON", timedelta(milliseconds=10))
+    ear.declare(deaf={"with": {"hangs": True}, **AT_THE_END}, team=AT_THE_END)
+    async with asyncio.timeout(20), ear.world.site() as site:
+        await operations.roll_out(site, site.rollout)
+        spec = site.rollout.spec
+        while not (records := (await letters.recall_told(site, spec)).records):
+            await asyncio.sleep(0.01)
+        on_its_way = letters._lost_in(await read_notes(site, spec))
+        monkeypatch.setattr(courier, "PATIENCE", timedelta(0))
+
+    assert [(one.sink, one.result) for one in records] == [("team", "told")]
+    assert [one.sink for one in on_its_way] == ["deaf"]
+
+
+async def test_what_was_left_on_its_way_is_taken_over_later(ear, monkeypatch):
+    ear.declare(team=AT_THE_END)
+    with monkeypatch.context() as killed:
+        killed.setattr("rollwright.engine.telling.courier.Courier.post", nothing)
+        killed.setattr("rollwright.engine.telling.desk.keep_told", never)
+        killed.setattr("rollwright.engine.telling.courier.Courier.close", at_once)
+        await ear.rollout()
+    await ear.rollout()
+    on_its_way, ear.heard = (await ear.notes(), ear.events), []
+    monkeypatch.setattr(letters, "UNDER_WAY", timedelta(0))
+    await ear.rollout()
+
+    assert on_its_way[0][0] == ()
+    assert on_its_way[1] == []
+    assert [(event, told.number) for _, event, told in ear.heard] == [("succeeded", 1)]
+    assert (await ear.notes())[0] == ()
+
+
+async def at_once(*_about):
+    return None
+
+
+async def test_a_defect_of_one_sink_keeps_no_other_untold(ear):
+    ear.declare(broken={"use": "broken"}, team=AT_THE_END)
+    site_file = ear.world.folder / "site.toml"
+    site_file.write_text(site_file.read_text().replace("[feedback.broken]", BROKEN, 1))
+    (ear.world.folder / "ear.py").write_text(SINK + BROKEN_SINK)
+    await ear.rollout()
+
+    assert ear.events == [("team", "succeeded")]
+
+
+BROKEN = 'broken = "ear.py:Broken"\n[feedback.broken]'
+BROKEN_SINK = """
+
+class Broken(Ear):
+    usual_events: ClassVar = frozenset({"succeeded"})
+
+    def shows(self, feedback):
+        raise ZeroDivisionError
+"""
+
+
+async def test_many_that_still_fail_are_tried_once_for_each_sink(ear):
+    ear.declare(team={"with": {"fails": "passing"}, "when": {"events": ["started", "succeeded"]}})
+    await ear.rollout()
+    ear.heard.clear()
+    async with ear.world.site() as site:
+        spec = site.rollout.spec
+        results = await letters.send_again(site, spec, await letters.undelivered(site, spec))
+        await ear.take(site)
+
+    assert [error for _, error in results] == ["nobody answers"] * 2
+    assert len(ear.heard) == 5
+
+
+async def test_the_page_of_a_run_is_where_the_site_says(ear):
+    ear.declare(team=AT_THE_END)
+    site_file = ear.world.folder / "site.toml"
+    link = '[site]\nlink = "https://ci.example/{rollout}/{run}?c={cluster}"\n'
+    site_file.write_text(link + site_file.read_text())
+    report = await ear.rollout()
+    [(_, _, told)] = ear.heard
+
+    assert told.url == f"https://ci.example/shop/{report.run_id}?c=fake"
+    assert told.machine["url"] == told.url

@@ -10,7 +10,8 @@ from rollwright import library
 from rollwright.engine.returning.history import prepare_rollback
 from rollwright.engine.returning.revisions import load_record
 from rollwright.errors import ClusterError
-from rollwright.rollouts.describe.plans import describe_plan, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.report import Outcome
 from rollwright.rollouts.state import LEFT_SNAPSHOT
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import ssl
+import subprocess
 
 import pytest
 from pydantic import ValidationError
@@ -102,6 +105,24 @@ def test_an_address_is_of_http_and_holds_no_password(url):
         Webhook(url=url)
 
 
+async def test_a_template_puts_in_secrets_that_are_named(server):
+    template = '{"key": {{ secrets.key | tojson }}}'
+    await Webhook(url=f"{server.url}/hook", template=template, secrets={"key": TOKEN}).tell(
+        a_feedback()
+    )
+
+    assert server.requests[0].json == {"key": "s3cret"}
+
+
+async def test_a_template_that_fails_shows_no_secret(server):
+    template = "{{ labels[secrets.key] }}"
+    sink = Webhook(url=f"{server.url}/hook", template=template, secrets={"key": TOKEN})
+    with pytest.raises(RolloutError) as refused:
+        await sink.tell(a_feedback())
+
+    assert "s3cret" not in refused.value.message
+
+
 async def test_a_secret_address_is_read_where_it_is_named(server, monkeypatch):
     monkeypatch.setenv("HOOK", f"{server.url}/hook?key=hunter2")
     await Webhook(url={"env": "HOOK"}).tell(a_feedback())
@@ -170,6 +191,66 @@ async def test_an_answer_that_repeats_a_secret_is_masked(server):
         await Webhook(url=f"{server.url}/hook", headers={"K": TOKEN}).tell(a_feedback())
 
     assert "s3cret" not in refused.value.message
+
+
+async def test_openssl_makes_the_same_signature(server, tmp_path):
+    await Webhook(url=f"{server.url}/hook", secret=TOKEN).tell(a_feedback(message="Straße ✓"))
+    [request] = server.requests
+    at = request.headers["X-Rollwright-Timestamp"]
+    signed = [
+        subprocess.run(
+            ["openssl", "dgst", "-sha256", "-hmac", "s3cret"],
+            input=body, capture_output=True, check=True,
+        ).stdout.decode().split()[-1]
+        for body in (request.body, f"{at}.".encode() + request.body)
+    ]  # fmt: skip
+    names = ("X-Signature", "X-Rollwright-Signature")
+
+    assert [request.headers[name] for name in names] == [f"sha256={one}" for one in signed]
+
+
+async def test_a_huge_answer_is_read_as_far_as_anybody_needs_it(server):
+    server.on("POST", "/hook", Reply(status=400, body=b"x" * 2**24))
+    with pytest.raises(RolloutError) as refused:
+        await Webhook(url=f"{server.url}/hook").tell(a_feedback())
+
+    assert len(refused.value.message) < 500
+
+
+async def test_a_certificate_that_nobody_trusts_is_told_to(tmp_path):
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+            "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem",
+        ], capture_output=True, check=True,
+    )  # fmt: skip
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    opened = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with opened:
+        port = opened.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match="certificate"):
+            await Webhook(url=f"https://127.0.0.1:{port}/hook").tell(a_feedback())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "seconds"),
+    [
+        ({"Retry-After": "7"}, 429, 7.0),
+        ({"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"}, 503, 0.0),
+        ({"Retry-After": "soon"}, 429, None),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1577836800"}, 403, 0.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 40}, 403, None),
+        ({}, 500, None),
+    ],
+)
+async def test_it_is_heard_when_somebody_wants_to_be_asked_again(server, headers, status, seconds):
+    server.on("POST", "/hook", Reply(status=status, headers=headers))
+    with pytest.raises(Unreachable) as refused:
+        await Webhook(url=f"{server.url}/hook").tell(a_feedback())
+
+    assert refused.value.retryable
+    assert refused.value.retry_after_seconds == seconds
 
 
 async def test_nobody_there_is_no_defect():

@@ -11,17 +11,19 @@ from rollwright.errors import ClusterError
 from rollwright.kube.request import (
     Call,
     Request,
-    apply_request,
-    create_request,
-    delete_request,
     discovery_request,
     get_request,
     list_request,
     log_request,
     object_path,
+    watch_request,
+)
+from rollwright.kube.write_request import (
+    apply_request,
+    create_request,
+    delete_request,
     patch_request,
     replace_request,
-    watch_request,
 )
 from rollwright.plugins.contracts import (
     ApplyRequest,

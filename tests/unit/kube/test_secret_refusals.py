@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from rollwright.kube.refusals import not_json, refusal
-from rollwright.kube.request import apply_request
+from rollwright.kube.write_request import apply_request
 from rollwright.plugins.contracts import ApplyRequest, ServedKind
 from rollwright.rollouts.manifest import ref_of
 

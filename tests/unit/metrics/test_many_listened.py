@@ -79,4 +79,4 @@ async def test_those_that_fail_slowly_keep_no_other_from_its_interval(mixed):
     # And the metrics say so.
     assert estate.value("rollwright_queue_depth", lane="troubled") >= BAD / 2
     failed = {one.outcome for name, one in estate.ended if name.startswith("good")}
-    assert failed == {"succeeded"}
+    assert failed <= {"succeeded", "superseded"}

@@ -289,3 +289,31 @@ def test_importing_it_imports_no_client_library():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+async def test_what_is_declared_no_more_is_shown_no_more(estate):
+    estate.declare("shop")
+    estate.service()
+    estate.meter.ended(a_pending(), failed(), 1.0)
+    del estate.meter.rollouts["shop"]
+    estate.metrics.shown()
+
+    assert estate.value("rollwright_app_status", **GOOD, phase="failed") is None
+
+
+@pytest.mark.parametrize(("options", "seconds"), [({"every": "1m30s"}, 90), ({}, 300)])
+async def test_the_interval_of_a_namespace_has_its_older_name(estate, options, seconds):
+    estate.declare("shop", use="interval", options=options)
+    estate.service()
+    prefix = "kube_applier_waybill_spec"
+
+    assert estate.value(f"{prefix}_run_interval", namespace="shop") == seconds
+    assert estate.value(f"{prefix}_auto_apply", namespace="shop") == 1
+    assert estate.value(f"{prefix}_dry_run", namespace="shop") == 0
+
+
+async def test_what_is_suspended_does_not_start_by_itself(estate):
+    estate.declare("shop", use="interval", suspend=True)
+    estate.service()
+
+    assert estate.value("kube_applier_waybill_spec_auto_apply", namespace="shop") == 0

@@ -99,7 +99,33 @@ def test_every_wrong_option_is_told_at_once() -> None:
         ("web.yaml:4", "spec.render.with.paths"),
         ("web.yaml:4", "spec.render.with.recurs"),
     ]
-    assert caught.value.problems[2].message == "unknown option"
+    assert caught.value.problems[2].message == "unknown option; did you mean 'recurse'?"
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "given", "told"),
+    [
+        ("renderers", "helm", {"value": {}}, "with.value: unknown option; did you mean 'values'?"),
+        ("renderers", "helm", {"includeCrds": True}, "did you mean 'includeCRDs'?"),
+        ("renderers", "helm", {"release_nam": "x"}, "did you mean 'releaseName'?"),
+        ("transformers", "images", {"images": [{"nam": "a"}]}, "did you mean 'name'?"),
+        ("transformers", "namespace", {"zzz": 1}, "with.zzz: unknown option"),
+        ("stores", "file", {"paht": "x"}, "did you mean 'path'?"),
+        ("actions", "Job", {"timeuot": "1s"}, "did you mean 'timeout'?"),
+    ],
+)
+def test_an_unknown_option_names_the_one_that_was_meant(group, name, given, told) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        Registry().build(group, name, given)
+
+    assert any(str(one).endswith(told) for one in caught.value.problems), caught.value
+
+
+def test_an_option_that_was_misspelled_is_not_missing_as_well() -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        Registry().build("sources", "git", {"urll": "x"})
+
+    assert [one.path for one in caught.value.problems] == ["with.urll"]
 
 
 def test_a_wrong_option_is_not_quoted() -> None:

@@ -139,10 +139,44 @@ async def test_what_is_no_object_is_told_with_its_key(tmp_path, text, place):
     assert str(caught.value.problems[0]).startswith(place)
 
 
-async def test_an_object_twice_is_refused(tmp_path):
-    message = await failure(tmp_path, f"{{a: {X}, b: {X}}}")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{{a: {X}, b: {X}}}", "main.jsonnet: b: ConfigMap/x is declared twice; first at main.jsonnet: a"),
+        (f"[{X}, [{X}]]", "main.jsonnet: [1][0]: ConfigMap/x is declared twice; first at main.jsonnet: [0]"),
+        (f"{{a: {{b: {X}}}, c: [{X}]}}", "main.jsonnet: c[0]: ConfigMap/x is declared twice; first at main.jsonnet: a/b"),
+    ],
+)  # fmt: skip
+async def test_an_object_twice_is_told_with_both_keys(tmp_path, text, told):
+    assert told in await failure(tmp_path, text)
 
-    assert "ConfigMap/x is declared twice" in message
+
+async def test_an_object_of_two_files_is_told_with_both(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonnet").write_text(f"{{one: {X}}}")
+    request = RenderRequest(checkout=Checkout(root=tmp_path, revision="r"))
+    with pytest.raises(InvalidManifests) as caught:
+        await Jsonnet(entrypoint=".").render(request)
+
+    assert [str(one) for one in caught.value.problems] == [
+        "b.jsonnet: b/one: ConfigMap/x is declared twice; first at a.jsonnet: a/one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("std.range(1, 1000)", "main.jsonnet: [0]: not a Kubernetes object: a number; so are 999 more items of the list"),
+        ("{a: ['x', 'y']}", "main.jsonnet: a[0]: not a Kubernetes object: text; so is 1 more item of the list"),
+        ("['x']", "main.jsonnet: [0]: not a Kubernetes object: text"),
+    ],
+)  # fmt: skip
+async def test_a_list_of_something_else_is_one_problem_with_a_count(tmp_path, text, told):
+    with pytest.raises(InvalidManifests) as caught:
+        await rendered(tmp_path, text)
+
+    assert [str(one) for one in caught.value.problems] == [told]
+    assert caught.value.hint is None
 
 
 @pytest.mark.parametrize(

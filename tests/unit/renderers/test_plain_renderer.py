@@ -165,6 +165,14 @@ async def test_one_unreadable_file_is_an_invalid_document(tree: Path) -> None:
         await render(tree)
 
 
+async def test_exclude_is_the_way_out_for_files_that_hold_no_objects(tree: Path) -> None:
+    (tree / "values.yaml").write_text("a: 1\n")
+    with pytest.raises(InvalidManifests) as caught:
+        await Plain().render(RenderRequest(checkout=Checkout(root=tree, revision="r")))
+
+    assert caught.value.hint == "leave files that hold no objects out, with exclude"
+
+
 async def test_one_identity_twice_names_both_places(tree: Path) -> None:
     write(tree, a_yaml=MAP.format("x"), b_yaml=MAP.format("x"))
 

@@ -20,9 +20,10 @@ from rollwright.rollouts.blast import (
     summed_up,
     with_blast,
 )
-from rollwright.rollouts.describe.plans import describe_plan, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.live import live_object
-from rollwright.rollouts.machine.documents import plan_form
+from rollwright.rollouts.machine.plans import plan_form
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 SERVED = (

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.rollouts.bookkeeping import close_run, next_number, open_run
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 A, B, C = (ref_of(w.a_config(name)) for name in "abc")

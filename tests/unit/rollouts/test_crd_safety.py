@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.crd_safety import find_breaches
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.plan import Forecast, Prediction
 from rollwright.rollouts.planning import make_plan
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

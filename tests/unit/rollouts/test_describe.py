@@ -7,21 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollwright.rollouts.describe.plans import (
-    Tone,
-    describe_plan,
-    describe_report,
-    describe_status,
-    health_tone,
-    short,
-    shown,
-    text,
-)
+from rollwright.rollouts.change import Change, Operation, Prediction
+from rollwright.rollouts.concluding import conclude
+from rollwright.rollouts.describe.changes import shown
+from rollwright.rollouts.describe.lines import Tone, short, text
+from rollwright.rollouts.describe.plans import describe_plan
+from rollwright.rollouts.describe.reports import describe_report
+from rollwright.rollouts.describe.statuses import describe_status, health_tone
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.overview import Overview
-from rollwright.rollouts.plan import Change, Guard, Operation, Plan, Prediction, Step, Wave
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude
+from rollwright.rollouts.plan import Guard, Plan, Step, Wave
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.state import Hold, InventoryEntry, Journal, Revision, RolloutState
 from rollwright.rollouts.status import Evidence, ObjectStatus, Status
 from rollwright.rollouts.trigger import Trigger
@@ -222,6 +219,13 @@ def test_a_status_begins_with_the_worst():
         "  Failed   Deployment/shop/web  crashes",
         "  Current  Service/shop/old",
     ]
+
+
+def test_a_rollout_without_any_run_is_not_current():
+    overview = an_overview()
+
+    assert overview.health is Status.UNKNOWN
+    assert str(describe_status(overview)[0]) == "shop on prod: was never rolled out"
 
 
 def test_a_status_says_who_did_what_when():

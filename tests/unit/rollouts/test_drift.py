@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rollwright.rollouts.describe.drift import describe_drift
-from rollwright.rollouts.describe.plans import text
+from rollwright.rollouts.describe.lines import text
 from rollwright.rollouts.diff import ABSENT
 from rollwright.rollouts.drift.fields import find_fields, quantity, settled
 from rollwright.rollouts.drift.find import (

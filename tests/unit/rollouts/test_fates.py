@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from rollwright.rollouts.change import Forecast, Operation, Prediction
 from rollwright.rollouts.fates import decide, is_ours, is_unchanged
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.plan import Forecast, Operation, Prediction
 from rollwright.rollouts.state import InventoryEntry
 from rollwright.testing.fake_apply import applied
 

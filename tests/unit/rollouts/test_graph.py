@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
+from rollwright.rollouts.change import Change, Edge, Operation
 from rollwright.rollouts.drawing import draw_svg
 from rollwright.rollouts.graph import (
     draw_mermaid,
@@ -16,7 +17,7 @@ from rollwright.rollouts.graph import (
 )
 from rollwright.rollouts.manifest import Manifest, ObjectRef, Origin, ref_of
 from rollwright.rollouts.order import Gate, Ordering, Placed, order_upserts
-from rollwright.rollouts.plan import Change, Edge, Operation, Step, Wave
+from rollwright.rollouts.plan import Step, Wave
 
 SVG = "{http://www.w3.org/2000/svg}"
 A, B, C = (ObjectRef("", "ConfigMap", "shop", name) for name in "abc")

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from rollwright.rollouts.candidates import candidates
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.planning import candidates, make_plan
+from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.pruning.prune import Leaving
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rollwright.errors import InvalidManifests
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.hooks.left import is_stale, left_hooks, with_left, without_gone
 from rollwright.rollouts.hooks.steps import (
@@ -20,11 +21,11 @@ from rollwright.rollouts.hooks.steps import (
     with_delete_hooks,
     with_rollback_hooks,
 )
-from rollwright.rollouts.machine.documents import plan_form
+from rollwright.rollouts.machine.plans import plan_form
 from rollwright.rollouts.manifest import ObjectRef
 from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.pruning.removal import make_removal
-from rollwright.rollouts.report import Outcome, StepResult, conclude
+from rollwright.rollouts.report import Outcome, StepResult
 from rollwright.rollouts.saved.saved_plan import bare
 from rollwright.rollouts.state import DoneStep, Journal
 

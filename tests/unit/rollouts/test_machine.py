@@ -10,38 +10,26 @@ import jsonschema_rs
 import orjson
 import pytest
 
+from rollwright.rollouts.change import Change, Edge, Gate, Operation, Prediction
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange, compare
 from rollwright.rollouts.drift.fields import FieldDrift
 from rollwright.rollouts.drift.find import Drift, DriftKind, ObjectDrift
 from rollwright.rollouts.drift.holders import Holder
-from rollwright.rollouts.machine.documents import (
-    instant,
-    list_form,
-    objects_form,
-    plan_form,
-    removed_form,
-    report_form,
-    status_form,
-)
 from rollwright.rollouts.machine.drift import drift_form
 from rollwright.rollouts.machine.forms import FORMS, machine_schema
 from rollwright.rollouts.machine.history import diff_form, history_form
+from rollwright.rollouts.machine.objects import objects_form
+from rollwright.rollouts.machine.plans import plan_form
+from rollwright.rollouts.machine.records import removed_form
+from rollwright.rollouts.machine.reports import report_form
+from rollwright.rollouts.machine.statuses import status_form
+from rollwright.rollouts.machine.values import instant, list_form
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, Origin, ref_of
 from rollwright.rollouts.overview import Overview
-from rollwright.rollouts.plan import (
-    Change,
-    Edge,
-    Gate,
-    Guard,
-    Operation,
-    Plan,
-    Prediction,
-    Rollback,
-    Step,
-    Wave,
-)
+from rollwright.rollouts.plan import Guard, Plan, Rollback, Step, Wave
 from rollwright.rollouts.pruning.marks import make_removal_mark
-from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult, conclude
+from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.revisions.history import (
     History,
     ObjectDifference,
@@ -269,7 +257,8 @@ def test_secrets_stand_as_digests():
 
 def test_a_plan_counts_every_operation():
     assert plan_form(a_plan())["summary"] == {
-        "create": 1, "update": 1, "adopt": 0, "replace": 0, "prune": 1, "keep": 0,
+        "create": 1, "update": 1, "adopt": 0, "replace": 0, "prune": 1, "run": 0,
+        "keep": 0,
     }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from runpy import run_path
 import jsonschema_rs
 import pytest
 
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.describe.feedback import (
     About,
     in_words,
@@ -25,8 +27,7 @@ from rollwright.rollouts.machine.feedback import (
     feedback_schema,
     read_feedback_form,
 )
-from rollwright.rollouts.plan import Operation
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.spec.feedback import FeedbackRules
 from rollwright.rollouts.telling import (
     STORM_COUNT,

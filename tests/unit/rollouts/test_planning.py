@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.errors import GuardRefused
+from rollwright.rollouts.change import Operation, Prediction
+from rollwright.rollouts.judging import body_for_verdict
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef, ref_of
 from rollwright.rollouts.ownership.fields import own, parent_ref, set_id
-from rollwright.rollouts.plan import Operation, Prediction
-from rollwright.rollouts.planning import body_for_verdict, make_plan
+from rollwright.rollouts.planning import make_plan
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
 A, B = ref_of(w.a_config("a")), ref_of(w.a_config("b"))

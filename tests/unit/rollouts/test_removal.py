@@ -6,8 +6,8 @@ from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
 
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.pruning.removal import make_removal
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from runpy import run_path
@@ -9,17 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.concluding import cancelled, conclude
 from rollwright.rollouts.manifest import ref_of
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.pruning.removal import make_removal
-from rollwright.rollouts.report import (
-    ChangeResult,
-    Outcome,
-    StepResult,
-    conclude,
-    must_stop,
-    step_outcome,
-)
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, must_stop, step_outcome
 from rollwright.rollouts.status import ObjectStatus, Status
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))
@@ -171,6 +166,15 @@ def test_a_run_lasts_from_its_trigger_to_its_last_step():
     assert (report.started_at, report.ended_at) == (w.NOW, ends[0])
 
 
+def test_a_run_does_not_last_while_it_waits_for_its_turn():
+    begun_at = w.TRIGGER.received_at + timedelta(seconds=100)
+    trigger = replace(w.TRIGGER, begun_at=begun_at)
+    steps = [a_step("a", a_result(A), ended_at=begun_at + timedelta(seconds=2))]
+    report = conclude(a_plan(), trigger, steps, run_id="r")
+
+    assert report.ended_at - report.started_at == timedelta(seconds=2)
+
+
 def test_a_run_without_steps_ends_when_its_plan_was_made():
     plan = a_plan()
 
@@ -256,7 +260,29 @@ def test_the_delete_that_failed_is_named_before_those_that_were_not_started():
 def test_a_cancelled_run_says_so_and_how_to_resume(changes):
     report = a_report(a_plan("a"), a_step("apply-0", *changes, outcome=CANCELLED))
 
-    assert (report.message, report.hint) == ("cancelled", "run the same rollout again to resume")
+    assert report.message == "cancelled at step apply-0"
+    assert report.hint == "run the same rollout again to resume"
+
+
+def test_whoever_cancelled_a_run_is_named():
+    report = a_report(a_plan("a"), a_step("apply-0", a_result(A, CANCELLED)))
+
+    assert (
+        cancelled(report, "Ctrl-C of ada").message == "cancelled by Ctrl-C of ada at step apply-0"
+    )
+
+
+def test_a_failure_stands_beside_who_cancelled():
+    step = a_step("apply-0", a_result(A, CANCELLED), a_result(B, FAILED, "no"))
+    report = cancelled(a_report(a_plan(), step), "SIGTERM")
+
+    assert report.message == "ConfigMap/shop/b: no; cancelled by SIGTERM at step apply-0"
+
+
+def test_a_run_that_came_to_its_end_was_not_cancelled():
+    report = a_report(a_plan("a"), a_step("apply-0", a_result(A)))
+
+    assert cancelled(report, "Ctrl-C of ada") == report
 
 
 def test_a_failure_comes_before_the_cancellation_that_it_met():

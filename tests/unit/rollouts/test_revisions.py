@@ -11,7 +11,7 @@ import pytest
 
 from rollwright.errors import NotFound
 from rollwright.rollouts.describe.history import describe_diff, history_notes, history_rows
-from rollwright.rollouts.describe.plans import text
+from rollwright.rollouts.describe.lines import text
 from rollwright.rollouts.revisions.history import (
     RevisionDiff,
     compare_sets,
@@ -172,6 +172,17 @@ def test_the_history_shows_the_latest_first_and_what_was_gone_back_to():
     assert rows[0][1:] == (
         "2025-06-01 12:00:02Z", "2.0 s", "succeeded", "ada", "rollback to 1", "path@3", "done",
     )  # fmt: skip
+
+
+def test_the_history_tells_what_was_done_beside_the_runs_in_order_of_time():
+    times = {"decision": 2, "takeover": 1, "hold": 2, "release": 3}
+    audit = (
+        AuditEntry(at=w.NOW + timedelta(minutes=at), kind=kind, actor="ada", message="")
+        for kind, at in times.items()
+    )
+    found = history_of(state(revision(1), audit=tuple(audit)), "c")
+
+    assert [one.kind for one in found.audit] == ["release", "hold", "decision", "takeover"]
 
 
 def test_the_history_tells_of_the_hold_and_who_put_it_on():

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from rollwright.errors import Refused
+from rollwright.rollouts.candidates import candidates
 from rollwright.rollouts.plan import Rollback
-from rollwright.rollouts.planning import candidates
 from rollwright.rollouts.revisions.rollback import (
     make_rollback,
     must_go_back_first,

@@ -13,24 +13,13 @@ import jsonschema_rs
 import pytest
 
 from rollwright.errors import InvalidDocument, Refused
+from rollwright.rollouts.change import Change, Edge, Gate, Operation, Prediction, Way
 from rollwright.rollouts.diff import ABSENT, Conflict, FieldChange
 from rollwright.rollouts.identity import identify
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import ObjectRef, digest_of
 from rollwright.rollouts.ownership.migration import Migration
-from rollwright.rollouts.plan import (
-    Change,
-    Edge,
-    Gate,
-    Guard,
-    Operation,
-    Plan,
-    Planned,
-    Prediction,
-    Rollback,
-    Step,
-    Way,
-)
+from rollwright.rollouts.plan import Guard, Plan, Planned, Rollback, Step
 from rollwright.rollouts.saved.basis import Basis, basis_of
 from rollwright.rollouts.saved.form import saved_plan_schema
 from rollwright.rollouts.saved.plain_values import from_plain, to_plain

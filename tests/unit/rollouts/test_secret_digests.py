@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from rollwright.plugins.contracts import ApplyRequest, PatchRequest
+from rollwright.rollouts.change import Forecast, Prediction
 from rollwright.rollouts.describe.plans import describe_plan
 from rollwright.rollouts.diff import compare, mask
 from rollwright.rollouts.hiding import hidden_texts
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.manifest import digest_of, digest_of_body, keyed_digest
-from rollwright.rollouts.plan import Forecast, Prediction
 from rollwright.rollouts.salting import has_secrets, resalted, salted
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from rollwright.rollouts.candidates import unasked
+from rollwright.rollouts.change import Forecast, Operation, Prediction
 from rollwright.rollouts.guards import with_approval
-from rollwright.rollouts.plan import Forecast, Operation, Prediction
-from rollwright.rollouts.planning import make_plan, unasked
+from rollwright.rollouts.planning import make_plan
 from rollwright.rollouts.simulation import contradictions, simulate, with_defaults
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -20,6 +20,7 @@ from rollwright.rollouts.spec import (
     dump,
     parse,
 )
+from rollwright.rollouts.spec.uses import RendererUse
 
 
 def a_document(**spec):
@@ -46,7 +47,7 @@ def test_what_nobody_declares_has_its_default():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("renderers", (Use(name="plain"),)),
+        ("renderers", (RendererUse(name="plain"),)),
         ("validators", (Use(name="schema"),)),
         ("transformers", ()),
         ("rest", Rest.ERROR),

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
+from rollwright.actions.command import Command
+from rollwright.actions.http import Http
+from rollwright.actions.job import Job
+from rollwright.actions.pause import Pause
+from rollwright.rollouts.spec import RolloutSpec
 from rollwright.rollouts.spec.durations import PATTERN, format_duration, parse_duration
+from rollwright.rollouts.spec.groups import Step
+from rollwright.rollouts.spec.own_triggers import OwnTrigger
+from rollwright.rollouts.spec.rollout import HealthPolicy
+from rollwright.rollouts.spec.windows import Window
 
 
 @pytest.mark.parametrize(
@@ -88,3 +99,31 @@ def test_a_duration_is_written_in_one_form(duration, text):
 def test_a_negative_duration_cannot_be_written():
     with pytest.raises(ValueError, match="not negative"):
         format_duration(timedelta(seconds=-1))
+
+
+@pytest.mark.parametrize("text", ["0s", "0m0s", "0.0h"])
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        (HealthPolicy, "timeout"),
+        (HealthPolicy, "progressTimeout"),
+        (Step, "timeout"),
+        (RolloutSpec, "timeout"),
+        (Window, "duration"),
+        (OwnTrigger, "retryInterval"),
+        (Http, "timeout"),
+        (Command, "timeout"),
+        (Job, "timeout"),
+    ],
+)
+def test_what_must_last_a_while_is_not_nothing(part, field, text):
+    with pytest.raises(ValidationError, match=rf"{field}\n  must be longer than 0s"):
+        part.model_validate({field: text})
+
+    pattern = json.dumps(part.model_json_schema()["properties"][field])
+    assert "(?=.*[1-9])" in pattern
+
+
+@pytest.mark.parametrize(("part", "field"), [(HealthPolicy, "soak"), (Pause, "duration")])
+def test_where_nothing_means_off_it_is_read(part, field):
+    assert getattr(part.model_validate({field: "0s"}), field) == timedelta(0)

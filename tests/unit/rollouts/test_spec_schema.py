@@ -39,12 +39,15 @@ def test_every_field_is_described():
     ("path", "fields"),
     [
         (("spec", "source"), {"block", "path", "use", "with"}),
-        (("spec", "render"), {"use", "with"}),
-        (("spec", "render", 0), {"use", "with"}),
+        (("spec", "render"), {"use", "with", "when"}),
+        (("spec", "render", 0), {"use", "with", "when"}),
         (("spec", "groups"), {"file"}),
         (
             ("spec", "config", 0),
-            {"file", "values", "trigger", "objects", "query", "as", "at", "reveal"},
+            {
+                *("file", "values", "environment", "trigger", "objects", "query"),
+                *("as", "at", "when", "reveal"),
+            },
         ),
     ],
 )

@@ -12,10 +12,10 @@ import jsonschema_rs
 import pytest
 
 from rollwright.errors import InvalidManifests, InvalidSpec
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.graph import draw_mermaid, draw_text, graph_of_plan
-from rollwright.rollouts.machine.documents import plan_form
 from rollwright.rollouts.machine.forms import machine_schema
-from rollwright.rollouts.plan import Operation
+from rollwright.rollouts.machine.plans import plan_form
 from rollwright.rollouts.spec import Group
 from rollwright.rollouts.steps.course import chart
 from rollwright.rollouts.steps.course_graph import graph_of_course

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rollwright.rollouts.change import Operation
+from rollwright.rollouts.concluding import conclude
 from rollwright.rollouts.feedback import Reason
 from rollwright.rollouts.live import live_object
-from rollwright.rollouts.plan import Operation, Plan, Rollback, Step, Wave
-from rollwright.rollouts.report import ChangeResult, Outcome, StepResult, conclude
+from rollwright.rollouts.plan import Plan, Rollback, Step, Wave
+from rollwright.rollouts.reasons import reason_of_report
+from rollwright.rollouts.report import ChangeResult, Outcome, StepResult
 from rollwright.rollouts.triggering.changes import is_news, mark_of, token_of
 from rollwright.rollouts.triggering.conditions import (
     Forms,
@@ -23,13 +26,7 @@ from rollwright.rollouts.triggering.conditions import (
     status_after,
 )
 from rollwright.rollouts.triggering.groups import GroupProgress, Groups, GroupState
-from rollwright.rollouts.triggering.verdicts import (
-    failed,
-    progressing,
-    reason_of_cause,
-    reason_of_report,
-    succeeded,
-)
+from rollwright.rollouts.triggering.verdicts import failed, progressing, succeeded
 
 WORLD = runpy.run_path(str(Path(__file__).parents[2] / "world.py"))
 TRIGGER, NOW, REF = WORLD["TRIGGER"], WORLD["NOW"], WORLD["ref_of"](WORLD["a_config"]())
@@ -124,6 +121,48 @@ def test_a_run_with_nothing_to_do_has_finished_every_group():
     groups.concluded(conclude(plan, TRIGGER, ()))
 
     assert states(groups) == {"db": "Finished"}
+
+
+def test_groups_are_known_before_there_is_a_plan():
+    groups = Groups()
+    groups.named(["db", "empty", "web"])
+    before = states(groups)
+    plan = a_plan("web/a", "db/a")
+    groups.planned(plan)
+
+    groups.concluded(conclude(plan, TRIGGER, [ended("db/a"), ended("web/a")]))
+
+    assert before == {"db": "Not Started", "empty": "Not Started", "web": "Not Started"}
+    assert list(states(groups).items()) == [
+        ("db", "Finished"), ("empty", "Finished"), ("web", "Finished"),
+    ]  # fmt: skip
+
+
+def test_what_breaks_a_run_off_fails_the_group_that_it_had_come_to():
+    groups = a_run(a_plan("db/a", "web/a", "api/a"), ended("db/a"))
+
+    groups.broken("the lock may be gone")
+
+    assert states(groups) == {"db": "Finished", "web": "Failed", "api": "Not Started"}
+    assert groups.progress[1].message == "the lock may be gone"
+
+
+@pytest.mark.parametrize(
+    ("is_broken", "after"),
+    [
+        (True, {"db": ("Failed", "no source"), "web": ("Not Started", None)}),
+        (False, {"db": ("Finished", None), "web": ("In Progress", None)}),
+    ],
+)
+def test_a_run_that_never_knew_its_groups_tells_the_former_ones(is_broken, after):
+    named = (("db", "Finished"), ("web", "In Progress"))
+    old = [{"name": name, "currentStatus": state} for name, state in named]
+    stands = failed(Reason.SOURCE_FAILED, "no source", again=True)
+    status = SubjectStatus(generation=2, groups=None, standing=stands, is_broken=is_broken)
+
+    found = by_name(status_after({"conditions": old}, status, Forms(has_standard=False), FIRST))
+
+    assert {n: (one["currentStatus"], one.get("message")) for n, one in found.items()} == after
 
 
 def wanted(standing=None, groups=("db",), state=GroupState.FINISHED, **more):
@@ -234,16 +273,6 @@ def test_kstatus_reads_a_retry_as_in_progress_and_a_stop_as_failed():
 
 
 @pytest.mark.parametrize(
-    ("cause", "reason"),
-    [("RenderError", "BuildFailed"), ("LockHeld", "LockHeld"), ("Unauthorized", "ClusterUnreachable"),
-     ("ApprovalNeeded", "WaitingForApproval"), ("", "PlanFailed"), ("Cause", "PlanFailed"),
-     ("excerpt", "PlanFailed"), ("NotThere", "PlanFailed")],
-)  # fmt: skip
-def test_an_error_has_a_code(cause, reason):
-    assert reason_of_cause(cause) == reason
-
-
-@pytest.mark.parametrize(
     ("outcome", "reason"),
     [(Outcome.TIMED_OUT, "HealthCheckFailed"), (Outcome.FAILED, "ApplyFailed")],
 )
@@ -291,6 +320,7 @@ OURS = {"labels": {"rollwright.dev/rollout": "shop"}}
         (a_live(generation=0), a_live("2", 0, status={"a": "b"}), False),
         (a_live(generation=0), a_live("2", 0, metadata={"labels": {"a": "b"}}), True),
         (a_live(generation=0), a_live("2", 0, metadata={"finalizers": ["a"]}), False),
+        (a_live(generation=0), a_live("2", 0, metadata={"annotations": {"a": "b"}}), False),
     ],
 )
 def test_a_change_of_the_main_object_counts(before, after, is_it):

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.live import live_object
 from rollwright.rollouts.ownership.modes import annotation_mistakes, manager_of
 from rollwright.rollouts.ownership.takeover import marks_of, owners, source_of
-from rollwright.rollouts.plan import Prediction
 from rollwright.rollouts.spec.ownership import Tool
 
 w = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "world.py")))

@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 import jsonschema_rs
 import pytest
 
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation, Plan, Rollback, Step, Wave
+from rollwright.rollouts.plan import Plan, Rollback, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.state import Revision, RolloutState
 from rollwright.rollouts.timeline.bars import (

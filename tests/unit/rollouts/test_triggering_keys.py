@@ -100,6 +100,9 @@ def test_a_replacement_is_expanded_as_in_go(pattern, text, template, after):
         ("[^]a]", "]", False),
         (r"[\]]", "]", True),
         ("[[]", "[", True),
+        ("^[a&&b]+$", "a&b", True),
+        ("^[a||b~~c]+$", "a|~", True),
+        ("^a{1000}$", "a" * 1000, True),
         (r"\x{61}", "a", True),
         (r"\$", "$", True),
         ("(?:ab)+?", "abab", True),
@@ -115,7 +118,7 @@ def test_a_pattern_matches_as_in_go(pattern, text, is_match):
 @pytest.mark.parametrize(
     "pattern",
     ["(", "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", r"(a)\1", "(?P<x>a)(?P=x)", "a++", "(?>a)",
-     r"\pL", r"a\Z", "(?U)a+", "[[:nope:]]", "*a", "a**", "[", "(?#no)a"],
+     r"\pL", r"a\Z", "(?U)a+", "[[:nope:]]", "*a", "a**", "[", "(?#no)a", "a{1001}", "a{1,1001}", "a{2,1}"],
 )  # fmt: skip
 def test_what_go_does_not_have_is_refused(pattern):
     with pytest.raises(ValueError, match=r"."):

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from rollwright.errors import InvalidDocument, InvalidSpec, NotFound, Refused, Unreachable
-from rollwright.plugins.contracts import ListenRequest
-from rollwright.triggers.query import Query, RowQuery, key_text, keyed, read_file
+from rollwright.plugins.contracts import Firing, ListenRequest
+from rollwright.triggers.query import Query
+from rollwright.triggers.query_rows import RowQuery, key_text, keyed, read_file
 
 A, B = {"id": "a", "size": 1}, {"id": "b", "size": 2}
 
@@ -19,9 +20,9 @@ A, B = {"id": "a", "size": 1}, {"id": "b", "size": 2}
 class Database:
     """Answers polls with what a test wrote down, the last one for ever."""
 
-    def __init__(self, *polls, folders=(), is_per_key=True):
+    def __init__(self, *polls, folders=(), is_per_key=True, known=()):
         self.polls, self.asked, self.errors, self.memory = list(polls), [], [], {}
-        self.folders, self.is_per_key = folders, is_per_key
+        self.folders, self.is_per_key, self.made = folders, is_per_key, dict.fromkeys(known, "")
 
     def request(self):
         async def query(database, statement, *parameters):
@@ -37,13 +38,16 @@ class Database:
         async def remember(memory):
             self.memory = dict(memory)
 
+        async def known():
+            return self.made
+
         async def nothing(*_about):
             return ""
 
         return ListenRequest(
             name="rows", rollouts=("shop",), clusters=nothing, query=query, resolve=nothing,
             touches=nothing, recall=recall, remember=remember, failed=self.errors.append,
-            is_per_key=self.is_per_key, folders=self.folders,
+            is_per_key=self.is_per_key, folders=self.folders, known=known,
         )  # fmt: skip
 
     async def fire(self, polls, **options):
@@ -65,6 +69,15 @@ class Database:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return fired
+
+
+OPTIONS = {"database": "main", "query": "SELECT 1", "key": "id"}
+
+
+async def freshened(firing, *polls, **options):
+    """Return a firing as a run that begins has it."""
+    trigger = Query.model_validate({**OPTIONS, **options})
+    return await trigger.freshen(Database(*(polls or ([],))).request(), firing)
 
 
 def keys(fired):
@@ -115,7 +128,7 @@ async def test_rows_of_a_key_are_one_firing_with_a_list():
     [one, two] = await Database([A, B, more], []).fire(2, groupRows=True)
 
     assert (one.key, one.config) == ("a", {"rows": [A, more]})
-    assert one.data == {"generic-operator/config": [A, more]}
+    assert (await freshened(one, groupRows=True)).data == {"generic-operator/config": [A, more]}
     assert two.config == {"rows": [B]}
 
 
@@ -123,6 +136,70 @@ async def test_without_grouping_a_second_row_of_a_key_is_left_out():
     more = {"id": "a", "size": 3}
 
     assert [one.config for one in await Database([A, more], []).fire(2)] == [A]
+
+    assert "1 rows have the key of another one" in str(next(iter(keyed_faults(A, more))))
+
+
+def keyed_faults(*rows):
+    return keyed(RowQuery(databaseName="m", query="q", key="id"), rows)[1]
+
+
+async def test_a_change_that_is_fired_once_waits_for_the_run_at_work():
+    [one] = await Database([A], [A]).fire(2, once="perContent")
+
+    assert one.when_active == "queue"
+
+
+LARGE = {"id": "a", "text": "x" * 100_000}
+
+
+async def test_large_rows_are_asked_for_again_when_their_run_begins():
+    [one] = await Database([LARGE], []).fire(2)
+    changed = {**LARGE, "more": 1}
+
+    assert one.config == {}
+    assert (await freshened(one, [B, changed])).config == changed
+
+
+async def test_a_large_row_that_is_gone_when_its_run_begins_needs_none():
+    [one] = await Database([LARGE], []).fire(2)
+
+    assert await freshened(one, [B]) is None
+
+
+async def test_large_rows_of_a_key_are_asked_for_again_together():
+    [one] = await Database([LARGE, A], []).fire(2, groupRows=True)
+    fresh = await freshened(one, [A, B], groupRows=True)
+
+    assert fresh.config == {"rows": [A]}
+    assert fresh.data == {"generic-operator/config": [A]}
+
+
+async def gone(*polls, known=(), **options):
+    """Return the keys of what is to be removed."""
+    database = Database(*polls, known=known)
+    fired = await database.fire(len(polls), **{"gone": "remove", **options})
+    return [one.key for one in fired if one.is_gone], database.errors
+
+
+async def test_what_was_made_for_a_row_that_is_gone_stays():
+    assert (await gone([A, B], [A], gone="keep"))[0] == []
+
+
+async def test_what_was_made_for_a_row_that_is_gone_is_removed_where_that_is_asked_for():
+    assert (await gone([A, B], [A], [A]))[0] == ["b"]
+
+
+async def test_a_row_that_went_while_nobody_listened_is_noticed():
+    assert (await gone([A], [A], known=["a", "z"]))[0] == ["z"]
+
+
+@pytest.mark.parametrize("answer", [Unreachable("away"), [], [A, {"id": None}], [{"other": 1}]])
+async def test_an_answer_that_may_lack_rows_removes_nothing(answer):
+    found, errors = await gone([A, B], answer)
+
+    assert found == []
+    assert errors
 
 
 async def test_a_database_that_is_away_is_asked_again():
@@ -234,3 +311,12 @@ def test_an_entry_without_key_or_statement_is_refused(tmp_path):
 
     with pytest.raises(InvalidSpec):
         read_file("t.yaml", (tmp_path,))
+
+
+async def test_a_person_s_firing_of_a_key_has_the_rows_of_it():
+    by_hand = Firing(id="5f3a", key="a")
+
+    fresh = await freshened(by_hand, [A, B])
+    assert fresh is not None
+    assert fresh.config == A
+    assert await freshened(by_hand, [B]) is None

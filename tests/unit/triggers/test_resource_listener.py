@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rollwright.errors import ClusterError, InvalidSpec, NotFound, Refused, Unre
 from rollwright.plugins.contracts import Firing, ListenRequest
 from rollwright.rollouts.instances import instance_name
 from rollwright.rollouts.manifest import ObjectRef
+from rollwright.rollouts.triggering.keys import transformed
 from rollwright.testing.fake import FakeCluster
 from rollwright.testing.fake_kinds import builtin_kinds, served_kind
 from rollwright.triggers.resource.guard import FINALIZER
@@ -303,6 +305,71 @@ async def test_an_object_that_is_deleted_and_created_again_is_there():
     assert (firing.is_gone, firing.config["spec"]["replicas"]) == (False, 7)
 
 
+async def test_an_object_that_was_let_go_is_not_removed_twice():
+    world = Watchers(grafana(finalizers=[FINALIZER]))
+    async with world.listening():
+        await world.taken()
+        going = {"deletionTimestamp": "2025-01-01T00:00:00Z"}
+        world.change(ref("main"), lambda one: one["metadata"].update(going))
+        await world.taken()
+        world.cluster.remove(ref("main"))
+        again = await world.taken()
+
+    assert again == []
+
+
+async def test_an_object_is_let_go_whatever_its_key_becomes():
+    """A Deployment's event had it guarded; events of its own are dropped."""
+    main = {**WATCHED["resources"][0], "keyTransformations": [{"action": "drop"}]}
+    world = Watchers(grafana(), deployment(), resources=[main, WATCHED["resources"][1]])
+    async with world.listening():
+        there = await world.taken()
+        going = {"deletionTimestamp": "2025-01-01T00:00:00Z"}
+        world.change(ref("main"), lambda one: one["metadata"].update(going))
+        fired = await world.taken()
+
+    assert [(one.key, one.is_gone) for one in there] == [("default/main", False)]
+    assert [(one.key, one.is_gone) for one in fired] == [("default/main", True)]
+
+
+async def test_an_object_that_cannot_be_guarded_stops_no_other(monkeypatch):
+    monkeypatch.setattr("rollwright.triggers.resource.lookout.AGAIN_SECONDS", 0.01)
+    world = Watchers(grafana("bad"), grafana("good"))
+    world.cluster.fail("patch", ref("bad"), ClusterError("it is invalid", status=422))
+    async with world.listening():
+        fired = [await asyncio.wait_for(world.fired.get(), 5) for _ in range(2)]
+
+    assert [one.key for one in fired] == ["default/good", "default/bad"]
+    assert [str(one) for one in world.failures] == ["it is invalid"]
+
+
+async def test_a_kind_is_waited_for_that_is_not_served_yet(monkeypatch):
+    monkeypatch.setattr("rollwright.triggers.resource.listener.KIND_SECONDS", 0.0)
+    world, told = Watchers(grafana()), []
+    world.request = replace(world.request, recovered=lambda: told.append("well"))
+    absent = ClusterError("no such kind", status=404, reason="KindNotServed")
+    world.cluster.fail("watch", "Grafana", absent, absent)
+    async with world.listening():
+        firing = await asyncio.wait_for(world.fired.get(), 5)
+
+    assert firing.key == "default/main"
+    assert (len(world.failures), told) == (2, ["well"])
+
+
+async def test_what_was_told_before_a_definition_went_is_not_lost(monkeypatch):
+    monkeypatch.setattr("rollwright.triggers.resource.listener.KIND_SECONDS", 60.0)
+    world = Watchers(grafana(), finalizer=False, debounce="20ms")
+    absent = ClusterError("no such kind", status=404, reason="KindNotServed")
+    async with world.listening():
+        await asyncio.wait_for(world.fired.get(), 5)
+        world.cluster.remove(ref("main"))
+        world.cluster.fail("get", "Grafana", absent)
+        world.cluster.end_watches(absent)
+        firing = await asyncio.wait_for(world.fired.get(), 5)
+
+    assert (firing.key, firing.is_gone) == ("default/main", True)
+
+
 async def test_one_rollout_for_all_keeps_when_an_object_is_deleted():
     world = Watchers(grafana(), per_key=False)
     async with world.listening():
@@ -485,6 +552,25 @@ def test_options_of_the_older_file_are_read(tmp_path):
 
     assert [one.name for one in watching.resources] == ["grafanas", "deployments"]
     assert watching.main.kind == "Grafana"
+
+
+async def test_what_is_empty_in_an_older_file_is_as_good_as_left_out(tmp_path):
+    (tmp_path / "config.yaml").write_text("""
+mainResource: a
+resources:
+- name: a
+  kind: A
+  apiVersion: v1
+  namespace:
+  labelSelector: {matchLabels: {x: app}, matchExpressions: null}
+  keyTransformations:
+  - {action: "", regex: "", replacement: ""}
+""")
+    plugin = Resource.model_validate({"file": "config.yaml"})
+    watching = await plugin._watching(Watchers().request_of(folders=(tmp_path,)))
+
+    assert watching.main.request.label_selector == "x=app"
+    assert transformed("default/main", watching.main.transformations) == "default/main"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from rollwright.documents import load_all
 from rollwright.errors import InvalidManifests
+from rollwright.rollouts.change import Edge
 from rollwright.rollouts.manifest import Manifest, ManifestSet, ObjectRef, Origin, ref_of
 from rollwright.rollouts.order import (
     KIND_RANK,
@@ -18,7 +19,6 @@ from rollwright.rollouts.order import (
     reduced,
     tie_key,
 )
-from rollwright.rollouts.plan import Edge
 from rollwright.rollouts.scope import is_namespaced, place, scopes_of_crds
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rollwright.errors import Forged, InvalidDocument
-from rollwright.plugins.contracts import Candidate
+from rollwright.plugins.contracts import Candidate, Ignored
 
 NEW = "b" * 40
 
@@ -282,3 +282,26 @@ async def test_who_caused_it_is_fit_to_be_shown(hook, deliver, recorded):
 
     assert firing.actor.isprintable()
     assert len(firing.actor) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "answer", "reason"),
+    [
+        (None, {"refs": ["refs/heads/next"]}, True, "other ref"),
+        (None, {"repositories": ["x/*"]}, True, "other repository"),
+        (None, {"paths": ["nothing/*"]}, True, "other files than the trigger's paths"),
+        (None, {"events": ["release"]}, True, "this event is not looked at"),
+        (None, {"filter": "body.ref == 'x'"}, True, "the filter lets no rollout through"),
+        (None, {}, False, "other repository"),
+    ],
+)
+async def test_whoever_wonders_hears_why_a_delivery_starts_nothing(
+    hook, deliver, name, options, answer, reason
+):
+    told: list[Ignored] = []
+    one = Candidate(name="web", is_pushed=lambda _push: answer)
+    sent = replace(deliver("github", name, candidates=(one,)), ignored=told.append)
+
+    assert await hook("github", **options).read(sent) == ()
+    assert [(why.event, why.reason) for why in told] == [("push", reason)]
+    assert told[0].delivery

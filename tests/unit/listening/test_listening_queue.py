@@ -83,6 +83,19 @@ def test_what_failed_stands_in_a_lane_of_its_own():
     assert queue.take(10) is None
 
 
+def test_a_run_that_made_way_says_nothing_of_how_its_rollout_fares():
+    queue = queue_of()
+    queue.offer("bad", "a", now=0)
+    queue.take(0)
+    queue.failed("bad", now=1)
+    queue.offer("bad", "b", now=1)
+    queue.take(1)
+    queue.overtaken("bad")
+    queue.offer("bad", "c", now=2)
+
+    assert queue.take(2).lane is Lane.TROUBLED
+
+
 def test_what_takes_long_stands_in_the_lane_of_troubled_ones():
     queue = queue_of(slow_after=60)
     queue.offer("slow", "a", now=0)
@@ -225,3 +238,36 @@ def test_the_last_offer_of_each_runs_in_the_end(acts):
             ran[turn.instance] = turn.payload
 
     assert ran == last
+
+
+def test_what_hangs_for_the_first_time_gives_its_place_to_others():
+    queue = queue_of(smooth=2, stuck_after=10)
+    for name in ("hangs", "hangs-too", "healthy"):
+        queue.offer(name, name, now=0)
+    begun = [queue.take(0), queue.take(0), queue.take(0)]
+
+    assert [one and one.payload for one in begun] == ["hangs", "hangs-too", None]
+    assert queue.next_at(0) == 10
+    assert queue.take(10).payload == "healthy"
+
+
+def test_of_those_that_hang_there_are_only_so_many_at_once():
+    queue = queue_of(smooth=1, stuck_after=1, most=3)
+    for number in range(9):
+        queue.offer(f"{number}", number, now=0)
+    begun = [queue.take(now) for now in range(1, 20)]
+
+    assert len([one for one in begun if one]) == 3
+
+
+def test_a_place_that_was_given_away_is_given_back_once():
+    queue = queue_of(smooth=1, stuck_after=10)
+    for name in ("hangs", "healthy", "other"):
+        queue.offer(name, name, now=0)
+    queue.take(0)
+    queue.take(10)
+    queue.done("hangs", now=11)
+
+    assert queue.take(11) is None  # the healthy one has the only place
+    queue.done("healthy", now=12)
+    assert queue.take(12).payload == "other"

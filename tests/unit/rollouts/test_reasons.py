@@ -1,12 +1,13 @@
-"""Which code stands for what kept a run from being made."""
+"""Which code stands for what kept a run from being made, or for how it ended (FB-04)."""
 
 from __future__ import annotations
 
 import pytest
 
-from rollwright.engine.telling.error_reasons import is_quiet, reason_of
 from rollwright.errors import (
+    ApprovalNeeded,
     GuardRefused,
+    Held,
     InvalidManifests,
     LockHeld,
     LockLost,
@@ -15,6 +16,7 @@ from rollwright.errors import (
     StateConflict,
     Unreachable,
 )
+from rollwright.rollouts.reasons import is_quiet, reason_of_cause, reason_of_error
 
 
 @pytest.mark.parametrize(
@@ -31,11 +33,24 @@ from rollwright.errors import (
         (GuardRefused("x"), "forecast", "GuardBreached"),
         (LockHeld("x"), "forecast", "LockHeld"),
         (StateConflict("x"), "begin", "PlanStale"),
-        (Refused("x"), "forecast", "Held"),
+        (Held("x"), "forecast", "Held"),
+        (ApprovalNeeded("x", reason="y"), "forecast", "WaitingForApproval"),
+        (Refused("x"), "forecast", "PlanFailed"),
+        (Refused("x"), "begin", "PlanStale"),
     ],
 )
 def test_an_error_has_a_code(error, stage, reason):
-    assert reason_of(error, stage) == reason
+    assert reason_of_error(type(error), stage, error.message) == reason
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [("RenderError", "BuildFailed"), ("LockHeld", "LockHeld"), ("Unauthorized", "ClusterUnreachable"),
+     ("ApprovalNeeded", "WaitingForApproval"), ("", "PlanFailed"), ("Cause", "PlanFailed"),
+     ("excerpt", "PlanFailed"), ("NotThere", "PlanFailed")],
+)  # fmt: skip
+def test_an_error_has_a_code_by_its_name_alone(cause, reason):
+    assert reason_of_cause(cause) == reason
 
 
 @pytest.mark.parametrize(
