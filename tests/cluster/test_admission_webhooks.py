@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from rollwright.errors import ClusterError, GuardRefused, Refused
-from rollwright.rollouts.plan import Prediction
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.report import Outcome
 from rollwright.sandbox.certificates import Authority
 

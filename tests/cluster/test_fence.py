@@ -16,7 +16,8 @@ from rollwright.engine.stages import DIRECT
 from rollwright.errors import LockLost
 from rollwright.locks.memory import MemoryLocks
 from rollwright.plugins.contracts import GetRequest
-from rollwright.rollouts.describe.plans import describe_status, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.statuses import describe_status
 from rollwright.rollouts.ownership.applyset import FENCE
 from rollwright.rollouts.ownership.fields import parent_ref
 from rollwright.rollouts.report import Outcome

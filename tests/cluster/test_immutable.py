@@ -12,8 +12,8 @@ from rollwright.engine import operations
 from rollwright.engine.progress import ChangeEnded
 from rollwright.errors import GuardRefused, InvalidManifests
 from rollwright.plugins.contracts import DeleteRequest, GetRequest, Propagation
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Operation
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster

@@ -8,7 +8,7 @@ import pytest
 
 from rollwright import library
 from rollwright.errors import GuardRefused, InvalidManifests
-from rollwright.rollouts.plan import Prediction
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster

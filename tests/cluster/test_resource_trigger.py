@@ -152,7 +152,7 @@ class Operator:
         }  # fmt: skip
         (self.folder / "config.yaml").write_text(json.dumps(watched))
         trigger = {
-            "name": "grafanas", "use": "resource", "instances": "perKey", "retryInterval": "1h",
+            "name": "grafanas", "use": "resource", "retryInterval": "1h",
             "with": {"cluster": "here", "file": "config.yaml", "debounce": "50ms", **options},
         }  # fmt: skip
         self.declare(trigger)
@@ -314,6 +314,7 @@ async def test_what_fails_says_so_and_disturbs_no_other(operator):
         await operator.create("good")
         await operator.until_group("Finished", "good")
         await operator.until_group("Failed", "bad")
+        await operator.until_ready("bad", status="False")
         bad = await operator.conditions("bad")
 
         assert bad["Rollout Grafana"]["message"]
@@ -427,9 +428,10 @@ async def test_a_status_is_what_the_schema_takes(operator, status, subresource, 
             return bool(operator.ended)
 
         await operator.until(is_done)
-        conditions = await operator.conditions()
+        conditions, whole = await operator.conditions(), await operator.status()
 
     assert set(conditions) == kept
+    assert subresource or "observedGeneration" not in json.dumps(whole)  # it moves with each write
     assert len([text for text in operator.notes if "its schema takes" in text]) == bool(words)
     assert any(words in text for text in operator.notes) or not words
     assert len(operator.ended) <= 2

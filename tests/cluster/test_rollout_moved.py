@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from rollwright.engine import operations, stages
+from rollwright.engine import beginning, operations, stages
+from rollwright.engine.approval import permitting
 from rollwright.errors import Refused
 from rollwright.rollouts.report import Outcome
 
@@ -19,7 +20,7 @@ async def roll_out_while(shop, happens):
 
     async def approve(site, spec, plan):
         happens()
-        await stages.approve(site, spec, plan)
+        await permitting.approve(site, spec, plan)
 
     async with shop.open() as site:
         return await operations.roll_out(
@@ -29,7 +30,7 @@ async def roll_out_while(shop, happens):
 
 @pytest.fixture(autouse=True)
 def _a_slow_reader(monkeypatch):
-    monkeypatch.setattr(stages, "VERIFIED_AFTER", timedelta(0))
+    monkeypatch.setattr(beginning, "VERIFIED_AFTER", timedelta(0))
 
 
 async def test_a_field_changed_after_the_plan_refuses_the_plan(shop, make, kubectl):

@@ -100,7 +100,6 @@ FAILURES = {
     "expression": "object.data.key == 'value' is true",
     "killed": "was OOMKilled",
     "watched-job": "was OOMKilled",
-    "no-job": "object is not a Job",
     "restarts": "was restarted",
     "watched-pods": "was restarted",
 }
@@ -123,7 +122,6 @@ async def test_checks_that_can_hold_no_more_fail_and_say_why(roll, make):
         (make.config("expression"), passed("expression", bad)),
         (killed, passed("JobOOMKilled")),
         (same, watched("JobOOMKilled")),
-        (make.config("no-job"), passed("JobOOMKilled")),
         (make.deployment("restarts", "crash-loop"), passed("PodsRestarting", again)),
         (make.deployment("watched-pods", "crash-loop"), watched("PodsRestarting", again)),
     )

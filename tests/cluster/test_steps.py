@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rollwright.rollouts.plan import Operation
+from rollwright.rollouts.change import Operation
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster

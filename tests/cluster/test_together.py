@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rollwright.errors import GuardRefused, InvalidManifests, InvalidSpec, Refused
-from rollwright.rollouts.plan import Prediction
+from rollwright.rollouts.change import Prediction
 from rollwright.rollouts.report import Outcome
 
 pytestmark = pytest.mark.cluster
