@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rollwright import library
-from rollwright.engine import operations, stages
+from rollwright.engine import beginning, operations
 from rollwright.engine.run import steady_clock
 from rollwright.engine.site import open_site
 from rollwright.engine.writing import objects
@@ -25,7 +25,7 @@ from rollwright.errors import RolloutError
 from rollwright.kube import connect  # noqa: F401  (warms what every child needs)
 from rollwright.locks import lease
 from rollwright.locks.clock import Clock, utc_now
-from rollwright.rollouts.machine.documents import report_form
+from rollwright.rollouts.machine.reports import report_form
 
 
 class Notes:
@@ -65,7 +65,7 @@ def jump(seconds):
         return await write(*arguments)
 
     patch.setattr(lease, "Clock", lambda: Clock(now=now))
-    patch.setattr(stages, "steady_clock", lambda: steady_clock(now))
+    patch.setattr(beginning, "steady_clock", lambda: steady_clock(now))
     patch.setattr(objects, "write", write_later)
 
 

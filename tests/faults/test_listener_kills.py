@@ -8,7 +8,7 @@ import hmac
 import json
 import random
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from runpy import run_path
 
@@ -23,7 +23,7 @@ SECRET = "hook-secret"
 ROLLOUTS = ("a", "b", "c")
 DELIVERIES = 24
 POINTS = ("before the note", "after the note", "before the run", "during the run",
-          "after it is settled")  # fmt: skip
+          "after the run", "after it is settled")  # fmt: skip
 
 
 @pytest.fixture
@@ -110,6 +110,44 @@ async def test_nothing_is_lost_and_none_runs_twice(folder, point, seed):
     lines = [tuple(line.split()) for line in (folder / "runs.log").read_text().splitlines()]
 
     assert not lost(those, again, taken, lines)
+    assert not run_twice(lines)
+
+
+@pytest.mark.parametrize("point", ["after the note", "after the run"])
+async def test_of_three_listeners_one_may_die_at_any_time(folder, point):
+    those = [(number, ROLLOUTS[number % 3]) for number in range(1, DELIVERIES + 1)]
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with AsyncExitStack() as open_:
+        session = await open_.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        dying = await open_.enter_async_context(listener(folder, point, 3))
+        others = [await open_.enter_async_context(listener(folder)) for _ in range(2)]
+        taken = set()
+        for number, name in those:
+            places = [(dying, *others)[number % 3], others[number % 2]]
+            for address in places:
+                if await send(session, address, number, name):
+                    taken.add(number)
+                    break
+        await nothing_is_pending(folder)
+    lines = [tuple(line.split()) for line in (folder / "runs.log").read_text().splitlines()]
+
+    assert len(taken) == DELIVERIES
+    assert not lost(those, [], taken, lines)
+    assert not run_twice(lines)
+
+
+async def test_a_listener_that_is_told_to_end_leaves_the_rest_to_the_next(folder):
+    those = [(number, ROLLOUTS[number % 3]) for number in range(1, DELIVERIES + 1)]
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with listener(folder, "term", 5) as address:
+            taken = await send_all(session, address, those)
+        async with listener(folder):
+            await nothing_is_pending(folder)
+    lines = [tuple(line.split()) for line in (folder / "runs.log").read_text().splitlines()]
+
+    assert taken
+    assert not lost(those, [], taken, lines)
     assert not run_twice(lines)
 
 

@@ -12,6 +12,7 @@ import pytest
 from rollwright.engine.listening.pending import Pending, keep
 from rollwright.engine.listening.service import make_service
 from rollwright.engine.operations import named_spec
+from rollwright.engine.progress import Note
 from rollwright.engine.site import open_site
 from rollwright.errors import NotFound
 from rollwright.flows.dispatching import PrefectRunner, prefect_runner
@@ -124,6 +125,7 @@ async def test_parameters_are_names_and_never_what_a_trigger_brought(runner, wor
         ("FAILED", "NotReady", "timed-out", False, True),
         ("FAILED", "Busy", "failed", False, True),
         ("FAILED", "Refused", "refused", False, False),
+        ("FAILED", "Held", "refused", False, False),
         ("CRASHED", "Crashed", "failed", False, True),
         ("CANCELLED", "Cancelled", "cancelled", False, False),
     ],
@@ -182,6 +184,99 @@ async def test_another_try_after_a_restart_is_another_run(runner, worker):
         await worker.put(await worker.next_run(2), "COMPLETED")
 
     assert (await task).is_good
+
+
+async def test_a_run_that_was_cancelled_while_nobody_listened_is_not_made_again(runner, worker):
+    async with running(runner, a_pending()):
+        await worker.put(await worker.next_run(), "CANCELLED")
+    other = PrefectRunner(runner.site, runner.rollouts, runner.deployment)
+    async with running(other, a_pending()) as task:
+        how = await task
+
+    assert (how.outcome, how.again, len(await worker.runs())) == ("cancelled", False, 1)
+
+
+async def test_a_run_that_was_held_is_made_again(runner, worker):
+    async with running(runner, a_pending()) as task:
+        await worker.put(await worker.next_run(), "FAILED", "Held")
+        held = await task
+    other = PrefectRunner(runner.site, runner.rollouts, runner.deployment)
+    async with running(other, a_pending()):
+        await worker.put(await worker.next_run(2), "COMPLETED")
+
+    assert (held.is_held, held.cause) == (True, "Held")
+
+
+async def test_a_run_that_a_limit_cancelled_is_tried_again(runner, worker):
+    async with running(runner, a_pending()) as task:
+        run = await worker.next_run()
+        await worker.put(run, "CANCELLED", message="Deployment concurrency limit reached.")
+        how = await task
+
+    assert (how.outcome, how.again) == ("failed", True)
+
+
+async def test_a_run_that_was_deleted_is_tried_again(runner, worker):
+    async with running(runner, a_pending()) as task:
+        run = await worker.next_run()
+        (await worker.record.client.delete(f"/flow_runs/{run['id']}")).raise_for_status()
+        how = await task
+
+    assert (how.outcome, how.again) == ("failed", True)
+    assert "was deleted before it ended" in how.message
+
+
+@pytest.fixture
+async def pool(worker):
+    """A pool of the deployment; give its path."""
+    name = f"pool-{worker.deployment_id}"
+    made = await worker.record.ask("/work_pools/", name=name, type="process")
+    client = worker.record.client
+    changed = {"work_pool_name": made["name"], "work_queue_name": "default"}
+    (await client.patch(f"/deployments/{worker.deployment_id}", json=changed)).raise_for_status()
+    yield f"/work_pools/{name}"
+    await client.delete(f"/work_pools/{name}")
+
+
+async def told_of(runner, worker, monkeypatch):
+    """Return what is told of a run that nobody takes."""
+    monkeypatch.setattr("rollwright.flows.dispatching.WORKER_SECONDS", -1.0)
+    heard: list[Note] = []
+    runner.site.tell = heard.append
+    async with running(runner, a_pending()):
+        run = await worker.next_run()
+        async with asyncio.timeout(20):
+            while not heard:
+                await asyncio.sleep(0.02)
+        await worker.put(run, "COMPLETED")
+    [note] = heard
+    return note.text
+
+
+async def test_a_run_without_a_pool_is_told(runner, worker, monkeypatch):
+    assert "no work pool" in await told_of(runner, worker, monkeypatch)
+
+
+async def test_a_run_whose_worker_is_away_is_told(runner, worker, pool, monkeypatch):
+    words = await told_of(runner, worker, monkeypatch)
+
+    assert "is online: prefect worker start --pool pool-" in words
+
+
+async def test_a_run_of_a_paused_pool_is_told(runner, worker, pool, monkeypatch):
+    (await worker.record.client.patch(pool, json={"is_paused": True})).raise_for_status()
+
+    assert "is paused: prefect work-pool resume pool-" in await told_of(runner, worker, monkeypatch)
+
+
+async def test_a_run_of_a_paused_queue_is_told(runner, worker, pool, monkeypatch):
+    change = {"is_paused": True}
+    client = worker.record.client
+    (await client.patch(f"{pool}/queues/default", json=change)).raise_for_status()
+
+    assert "its queue is paused: prefect work-queue resume default" in await told_of(
+        runner, worker, monkeypatch
+    )
 
 
 async def test_a_run_that_waits_for_a_person_gives_its_place_back(runner, worker):

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from rollwright.errors import GuardRefused, InvalidSpec, LockHeld, Problem, Refused, Unreachable
+from rollwright.rollouts.change import Change, Operation
 from rollwright.rollouts.manifest import ObjectRef
-from rollwright.rollouts.plan import Change, Operation, Plan, Rollback, Step, Wave
+from rollwright.rollouts.plan import Plan, Rollback, Step, Wave
 from rollwright.rollouts.report import ChangeResult, Outcome, Report, StepResult
 from rollwright.rollouts.trigger import Trigger
 

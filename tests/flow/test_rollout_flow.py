@@ -11,7 +11,8 @@ from rollwright.engine import operations
 from rollwright.engine.documents import load_rollout
 from rollwright.engine.site import open_site
 from rollwright.errors import NotFound, Refused, RolloutError
-from rollwright.rollouts.describe.plans import describe_status, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.statuses import describe_status
 
 pytestmark = [
     pytest.mark.flow,

@@ -328,3 +328,16 @@ async def test_the_token_stands_in_no_file(repository, fetch, server, tmp_path):
     texts = [one.read_bytes() for one in (tmp_path / "cache").rglob("*") if one.is_file()]
 
     assert not any(server.password.encode() in text for text in texts)
+
+
+async def test_a_cache_that_cannot_be_written_is_told_and_hinders_nothing(
+    repository, fetch, tmp_path
+):
+    repository.commit(FILES)
+    (tmp_path / "file").write_text("")
+    found = await fetch(cache=tmp_path / "file" / "copies")
+
+    assert (found.root / "lib/base.yaml").read_bytes() == b"b: 2\n"
+    assert [one.partition(" (")[0] for one in found.notes] == [
+        f"cannot write the cache folder {tmp_path / 'file' / 'copies'}"
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rollwright.engine.inputs.databases import execute, query
@@ -69,6 +71,11 @@ async def test_rows_are_mappings_in_the_order_of_the_statement(site):
         ("""'"text"'::json""", "text"),
         ("""ARRAY['{"a":1}'::jsonb]""", [{"a": 1}]),
         ("ROW(1, 'x')::customers_like", {"a": 1, "b": "x"}),
+        ("B'101'", "101"),
+        ("int4range(1, 3)", "[1,3)"),
+        ("numrange(NULL, 1.50)", "(,1.50)"),
+        ("""'{"n": 123456789012345678901}'::jsonb""", {"n": "123456789012345678901"}),
+        ("""'{"n": 1e400}'::json""", {"n": "1e400"}),
     ],
 )
 async def test_every_type_becomes_what_json_has(site, sql, expression, value):
@@ -88,6 +95,53 @@ async def test_a_query_writes_nothing(site, sql):
         await query(site, "main", "DELETE FROM customers RETURNING name")
 
     assert len(await sql("SELECT * FROM customers")) == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["NOTIFY news", "LOCK TABLE customers", "COPY customers TO PROGRAM 'true'", "BEGIN"],
+)
+async def test_what_asks_for_nothing_is_not_executed(site, statement):
+    with pytest.raises(InvalidDocument, match="gives no columns"):
+        await query(site, "main", statement)
+
+
+@pytest.mark.parametrize("value", ["'2026-01-01 BC'::date", "'24:00'::time"])
+async def test_a_value_that_nothing_here_can_hold_is_told(site, value):
+    with pytest.raises(InvalidDocument, match="a value that cannot be read") as told:
+        await query(site, "main", f"SELECT {value} AS v")
+
+    assert "::text" in (told.value.hint or "")
+
+
+LOSES_ONCE = """
+CREATE FUNCTION loses_once() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+  IF pg_advisory_unlock(4711) THEN RETURN 1; END IF;
+  PERFORM pg_advisory_lock(4711);  -- outlives the transaction, as nothing else does
+  RAISE EXCEPTION 'restart transaction' USING ERRCODE = '40001';
+END $$
+"""
+
+
+async def test_a_transaction_that_lost_is_made_again(site, sql, options):
+    await sql(LOSES_ONCE)
+    statement = f'SELECT "{options["schema"]}".loses_once() AS n'
+
+    assert await query(site, "main", statement) == ({"n": 1},)
+
+
+async def test_a_query_that_nobody_waits_for_any_more_is_ended_at_the_server(site, sql):
+    asking = asyncio.create_task(query(site, "main", "SELECT pg_sleep(60) AS abandoned"))
+    at_work = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60) AS aband%'"
+    async with asyncio.timeout(20):
+        while not await sql(at_work):
+            await asyncio.sleep(0.02)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        while await sql(at_work):
+            await asyncio.sleep(0.02)
+
+    assert asking.cancelled()
 
 
 async def test_a_query_may_write_where_the_caller_says_so(site, sql):

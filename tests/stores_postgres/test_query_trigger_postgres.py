@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from rollwright.cli.trigger_checkup import trigger_checkup
 from rollwright.engine.listening.service import make_service
 from rollwright.engine.site import open_site
 from rollwright.locks.memory import MemoryLocks
@@ -101,6 +102,24 @@ async def test_rows_become_rollouts(estate):
     assert estate.config("bob") == {"plan": "small", "cores": "1"}
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"query": "SELECT id FROM costumers"}, 'relation "costumers" does not exist'),
+        ({"key": "name"}, "no column 'name'; known: id, plan, cores"),
+        ({"parameters": ["a"], "query": "SELECT id FROM customers WHERE plan = $1"}, "nobody"),
+    ],
+)
+async def test_doctor_tells_a_query_whose_polls_would_fail(estate, given, words):
+    estate.declare(**{"key": "id", **given})
+    async with open_site(start=estate.folder) as site:
+        site.use_cluster(estate.cluster)
+        site.use_locks(MemoryLocks().bind(estate.cluster))
+        first = (await trigger_checkup(site))[0]
+
+    assert words in first.text
+
+
 async def test_a_row_that_changed_is_rolled_out(estate, sql):
     changing = asyncio.Event()
 
@@ -149,6 +168,57 @@ async def test_a_row_whose_run_is_at_work_is_not_started_again(estate, sql, monk
     await estate.listen(until)
 
     assert len(begun) == 1
+
+
+async def test_a_change_while_a_run_is_at_work_is_not_lost(estate, sql, monkeypatch):
+    await sql("DELETE FROM customers WHERE id = 'bob'")
+    estate.declare(once="perContent")
+    from rollwright.engine.listening import pending as notes
+    from rollwright.engine.listening.running import LocalRunner
+
+    run, go, firings = LocalRunner.run, asyncio.Event(), []
+
+    async def slow(self, pending, **more):
+        how = await run(self, pending, **more)
+        if not go.is_set():
+            await sql("UPDATE customers SET cores = 16")
+            await go.wait()
+        return how
+
+    def noted(firing, *rest):
+        firings.append(firing)
+        if len(firings) > 1:
+            go.set()  # the change was seen while the run was at work
+        return take(firing, *rest)
+
+    take = notes._firing_form
+    monkeypatch.setattr(notes, "_firing_form", noted)
+    monkeypatch.setattr(LocalRunner, "run", slow)
+    await estate.listen(lambda: (estate.config("ada") or {}).get("cores") == "16")
+
+    assert estate.config("ada")["cores"] == "16"
+
+
+async def test_a_large_row_is_rolled_out(estate, sql):
+    await sql("UPDATE customers SET plan = repeat('x', 500000) WHERE id = 'ada'")
+    await estate.listen(lambda: estate.config("ada") and estate.config("bob"))
+
+    assert len(estate.config("ada")["plan"]) == 500_000
+
+
+async def test_what_was_made_for_a_row_that_is_gone_is_removed(estate, sql):
+    estate.declare(gone="remove")
+
+    async def remove():
+        while not estate.config("bob"):
+            await asyncio.sleep(0.02)
+        await sql("DELETE FROM customers WHERE id = 'bob'")
+
+    task = asyncio.create_task(remove())
+    await estate.listen(lambda: task.done() and not estate.config("bob"))
+
+    assert estate.config("ada")
+    assert not estate.config("bob")
 
 
 async def test_a_database_that_went_away_is_asked_again_when_it_is_back(estate, postgres):

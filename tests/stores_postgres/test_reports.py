@@ -10,7 +10,9 @@ import pytest
 
 from rollwright.engine.operations import status
 from rollwright.errors import InvalidSpec
-from rollwright.rollouts.describe.plans import describe_report, describe_status, text
+from rollwright.rollouts.describe.lines import text
+from rollwright.rollouts.describe.reports import describe_report
+from rollwright.rollouts.describe.statuses import describe_status
 from rollwright.rollouts.report import Outcome
 
 UNIT = run_path(str(Path(__file__).parents[1] / "unit" / "engine" / "conftest.py"))
