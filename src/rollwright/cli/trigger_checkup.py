@@ -15,11 +15,12 @@ from rollwright.cli.diagnosis import Finding, Level
 from rollwright.cli.option_findings import secret_trouble, secrets_in, unknown
 from rollwright.engine.inputs.databases import columns_of
 from rollwright.engine.listening.declared import Declared, declared_in
+from rollwright.engine.listening.leaving_out import in_a_line
 from rollwright.engine.listening.listener import Listened
 from rollwright.engine.listening.readiness import Verdict, listened_to
 from rollwright.engine.listening.service import Service, make_service
 from rollwright.engine.site import Site
-from rollwright.errors import InvalidSpec, RolloutError
+from rollwright.errors import RolloutError
 from rollwright.plugins.contracts import Addressed, NamesEntries, SiteName
 from rollwright.rollouts.spec.problems import path_text
 from rollwright.rollouts.spec.trigger import TriggerSpec
@@ -36,13 +37,12 @@ async def trigger_checkup(site: Site) -> list[Finding]:
         _finding("declared", fault, "`rollwright lint` says more")
         for fault in declared.faults[:_SHOWN]
     ]
-    if broken := list(_broken(site, declared)):
-        return [*found, *broken]
     try:
         service = make_service(site)
     except RolloutError as error:
         return [_finding("triggers", error.message, "`rollwright lint` says where", Level.FAIL)]
-    if not service.declared.triggers:
+    found += _left_out(service)
+    if not service.listening.all():
         return found
     verdicts = {one.subject: one for one in await listened_to(service)}
     if (whole := verdicts.pop("triggers", None)) is not None:
@@ -51,21 +51,12 @@ async def trigger_checkup(site: Site) -> list[Finding]:
     return [*found, *[one async for one in _of_each(service, verdicts)]]
 
 
-def _broken(site: Site, declared: Declared) -> Iterable[Finding]:
-    """Find triggers that cannot even be made: no listener of this site begins."""
-    for trigger in declared.triggers:
-        for use in trigger.when:
-            try:
-                site.registry.build("triggers", use.name, use.options, path="with")
-            except RolloutError as error:
-                subject, text = f"trigger {trigger.name}", _words(error)
-                yield _finding(subject, text, "`rollwright lint` says where", Level.FAIL)
-
-
-def _words(error: RolloutError) -> str:
-    if isinstance(error, InvalidSpec):
-        return "; ".join(f"{one.path}: {one.message}" for one in error.problems)
-    return error.message
+def _left_out(service: Service) -> Iterable[Finding]:
+    """Find triggers that cannot even be made: a listener goes on without them."""
+    service.listening.all()
+    for name, error in service.listening.left_out.items():
+        text = f"{in_a_line(error)}; it is left out"
+        yield _finding(f"trigger {name}", text, "mend the document", Level.FAIL)
 
 
 async def _cannot_work(service: Service) -> AsyncIterator[Finding]:

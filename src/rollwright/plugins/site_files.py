@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 _FORM = "expected a file of the site and a name, such as 'tasks/smoke.py:Smoke'"
@@ -50,6 +51,19 @@ class SiteFiles:
         return getattr(_module(path), name)
 
 
+class _Fresh(SourceFileLoader):
+    """Compiles what the file says now.
+
+    Kept bytecode is told apart by second and size: a file that was changed at once would be
+    loaded as it was. And a site's folder is not ours to write to.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def _module(path: Path) -> ModuleType:
     # The name follows path and contents, so that two registries of one process share a module
     # and pydantic finds it in sys.modules while it resolves annotations.
@@ -57,7 +71,7 @@ def _module(path: Path) -> ModuleType:
     name = f"_rollwright_site_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")
     module = module_from_spec(spec)

@@ -223,10 +223,9 @@ class Dispatcher:
         return found
 
     def _is_unknown(self, pending: Pending) -> bool:
-        name = pending.instance
-        known = {one for one, _ in self.queue.waiting()} | {*self.queue.running()}
+        is_here = self.queue.has(pending.instance) or self.parking.has(pending.instance)
         is_ours = pending.rollout in self.declared.rollouts and pending.id not in self._done
-        return is_ours and name not in known | self.parking.names()
+        return is_ours and not is_here
 
     def _queue_or_park(self, pending: Pending) -> None:
         if is_suspended(self.declared, pending.rollout):

@@ -40,6 +40,10 @@ class Parking:
         """Return the instances that wait."""
         return frozenset(self._parked)
 
+    def has(self, instance: str) -> bool:
+        """Whether a request for an instance waits here."""
+        return instance in self._parked
+
     async def freed(self, declared: Declared) -> tuple[Pending, ...]:
         """Return what need not wait any longer, and let it go."""
         free = [one for one in tuple(self._parked.values()) if await self._is_free(one, declared)]

@@ -264,6 +264,11 @@ class Queue(Generic[T]):
             later += [one.began + self.stuck_after for one in found if one.place is Lane.SMOOTH]
         return min((due for due in later if due > now), default=None)
 
+    def has(self, instance: str) -> bool:
+        """Whether a run of an instance waits or is at work."""
+        one = self._instances.get(instance)
+        return one is not None and (one.waiting is not None or one.running is not None)
+
     def waiting(self) -> Iterator[tuple[str, T]]:
         """Yield what waits: instance and payload."""
         for instance, one in self._instances.items():
