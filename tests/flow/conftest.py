@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 from rollwright.flows.server import BATCHES, QUIET, start_local_server
@@ -148,11 +149,23 @@ async def eventually(ask, holds):
     return answer
 
 
+class Patient(httpx.AsyncHTTPTransport):
+    """Asks again, as Prefect's own client does: SQLite may be locked for a moment."""
+
+    async def handle_async_request(self, request):
+        for _ in range(50):
+            response = await super().handle_async_request(request)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await response.aclose()
+            await asyncio.sleep(0.1)
+        return response
+
+
 @asynccontextmanager
 async def record_of(url: str) -> AsyncIterator[Record]:
-    import httpx
-
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT.total_seconds()) as client:
+    patient, seconds = Patient(), TIMEOUT.total_seconds()
+    async with httpx.AsyncClient(base_url=url, timeout=seconds, transport=patient) as client:
         yield Record(client)
 
 
