@@ -10,10 +10,8 @@ deliveries; the receiver of deliveries may take them too.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -21,7 +19,7 @@ import orjson
 from rollwright.engine.listening.readiness import Readiness, Verdict
 from rollwright.engine.listening.service import Service
 from rollwright.engine.telling.metrics import Metrics
-from rollwright.errors import RolloutError
+from rollwright.webhooks.quiet_server import quiet_config, quiet_server, until_started
 from rollwright.webhooks.sockets import bound
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 """Nobody else is asked to look, unless somebody says so."""
-_LOOK_SECONDS = 0.01
 _HINT = "choose another --metrics-port, or [metrics] in site.toml"
 _GRACE_SECONDS = 5
 
@@ -118,7 +115,7 @@ async def probed(
         raise
     serving = asyncio.create_task(server.serve([opened]))
     try:
-        await _until_started(server, serving)
+        await until_started(server, serving, what="the server of the metrics")
         shown = f"[{host}]" if ":" in host else host
         yield f"http://{shown}:{opened.getsockname()[1]}"
     finally:
@@ -128,36 +125,7 @@ async def probed(
 
 
 def _make_server(service: Service, metrics: Metrics) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415  (as above)
     from starlette.applications import Starlette  # noqa: PLC0415  (as above)
 
-    class Server(uvicorn.Server):
-        """Leaves signals to the command, which stops the runs as well."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
-        Starlette(routes=probe_routes(service, metrics)),
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    config.load()
-    return Server(config)
-
-
-async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    while not server.started and not serving.done():  # noqa: ASYNC110  (it tells nobody)
-        await asyncio.sleep(_LOOK_SECONDS)
-    if serving.done():
-        with contextlib.suppress(SystemExit):
-            await serving
-        raise RolloutError("the server of the metrics did not start")
+    app = Starlette(routes=probe_routes(service, metrics))
+    return quiet_server()(quiet_config(app, timeout_graceful_shutdown=_GRACE_SECONDS))

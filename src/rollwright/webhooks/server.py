@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from rollwright.webhooks.audit import AuditFile, Tell, to_standard_error
 from rollwright.webhooks.book import Book
 from rollwright.webhooks.certificates import Certificates, keep_fresh
 from rollwright.webhooks.intake import Intake
+from rollwright.webhooks.quiet_server import quiet_config, quiet_server, until_started
 from rollwright.webhooks.rates import Rates
 from rollwright.webhooks.senders import networks_of
 from rollwright.webhooks.sockets import bound
@@ -37,7 +37,6 @@ HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 12
 _BACKLOG = 512
-_LOOK_SECONDS = 0.01
 _HINT = "choose another --host or --port, or [webhooks] in site.toml"
 
 
@@ -102,7 +101,7 @@ async def receiving(
         tell_note = lambda words: service.site.tell(Note(words))  # noqa: E731
         aside.append(asyncio.create_task(keep_fresh(certificates, tell_note)))
     try:
-        await _until_started(server, serving)
+        await until_started(server, serving, what="the receiver of deliveries")
         url = _url(settings, listening)
         hooks = tuple((name, f"{url}{PREFIX}{id_}") for name, id_ in await book.addresses())
         faults = tuple(f"{name}: {words}" for name, words in book.faults.items())
@@ -142,17 +141,11 @@ def _certificates(settings: WebhooksSection, loaded: LoadedSite) -> Certificates
 def _make_server(
     intake: Intake, settings: WebhooksSection, certificates: Certificates | None
 ) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415  (only a receiver needs an HTTP server)
-
-    from rollwright.webhooks.app import make_app  # noqa: PLC0415  (as above)
+    from rollwright.webhooks.app import make_app  # noqa: PLC0415  (it needs an HTTP server)
     from rollwright.webhooks.connections import HurriedProtocol  # noqa: PLC0415  (as above)
 
-    class Server(uvicorn.Server):
-        """Leaves signals to the command, and waits for no handshake for ever."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    class Server(quiet_server()):  # type: ignore[misc]  # made where uvicorn is needed
+        """Waits for no handshake for ever."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             def connected() -> asyncio.Protocol:
@@ -167,33 +160,15 @@ def _make_server(
             ]
             self.servers, self.started = opened, True
 
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
+    config = quiet_config(
         make_app(intake, networks_of(settings.proxies)),
         http=HurriedProtocol,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         limit_concurrency=HurriedProtocol.most + 1,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
-    config.load()
     return Server(config)
-
-
-async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    while not server.started and not serving.done():  # noqa: ASYNC110  (it tells nobody)
-        await asyncio.sleep(_LOOK_SECONDS)
-    if serving.done():
-        with contextlib.suppress(SystemExit):
-            await serving
-        raise RolloutError("the receiver of deliveries did not start")
 
 
 def _url(settings: WebhooksSection, listening: socket.socket) -> str:
